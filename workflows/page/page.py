@@ -13,17 +13,17 @@ from typing import Any, NoReturn, TypeVar, overload
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from runbook_model.authority.order import Authority, ChangeOrder
+from runbook_model.authority.order import Authority
 from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.catalog.target import Target
 from runbook_model.incident.messages import JOINED, Joined
-from runbook_model.messages import ProcedureRequest, StartSignature
+from runbook_model.messages import ProcedureRequest
 from runbook_model.names import ids
 from runbook_model.plans import Plan
 from runbook_model.releases.release import Release
 from runbook_model.reports import Ending, Outcome, Report, Task, Undone
-from workflows.decisions.endings import certainly_not_made, not_warranted
 from workflows.page.brake import wait_for_brake
+from workflows.page.changes import Changes, Intended
 from workflows.page.child import run_child
 from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.inbox import Inbox, reading
@@ -31,7 +31,7 @@ from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
 from workflows.page.people import People
-from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
+from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of, unless_ending
 from workflows.page.step import run_step
 from workflows.page.telling.incident_link import IncidentLink
 from workflows.page.telling.record import Record
@@ -68,14 +68,11 @@ class Page:
             self.record, self.orders, self.child_relay, self._run_loop, self._step, self.locks
         )
         self._run_loop.announce = self._people.announce
-        self.inbox.on(
-            "sign_start",
-            reading(StartSignature),
-            self._people.carried.take_start,
-            verify=self._people.verify_start,
+        self._people.listen(self.inbox)
+        self._changes = Changes(
+            self.record, self._run_loop, self._people, self.locks, self._step, self.wait_for_brake
         )
-        self._undo_ends_on: Release | None = None
-        self.orders.undo_lands_on_bad = self._bad_release_after_undo
+        self.orders.undo_lands_on_bad = self._changes.bad_release_after_undo
 
     @property
     def report(self) -> Report:
@@ -203,28 +200,8 @@ class Page:
             undo: puts back what was, from a fresh reading, and says what came of it.
             options: other activity options, where the time of a change is too short.
         """
-        await self._run_loop.ready()
-        await self.wait_for_brake()
-        self.unless_ending(await self.locks.renew())
-        place = self.record.intend(action, before, after)
-        if undo:
-            self._run_loop.can_undo(place, undo)
-        try:
-            result: R = await self._step(words, do, given, options)
-        except ActivityError as error:
-            why = not_warranted(error)
-            if why or certainly_not_made(error):
-                self._run_loop.forget(place)
-                self.record.not_made(place)
-            if why is None:
-                raise
-            # Nothing was sent: people are asked again, and it is tried again with what they sign now.
-            self.unless_ending(await self._people.ask_again(why))
-            return await self.change(
-                words, do, given, action=action, before=before, after=after, undo=undo, options=options
-            )
-        self.record.changed(place, certain=True)
-        self._run_loop.heed_abort()
+        intended = Intended(action, before, after, undo)
+        result: R = await self._changes.make(words, do, given, intended, options)
         return result
 
     async def ready(self) -> None:
@@ -243,7 +220,7 @@ class Page:
 
     def undo_brings_back(self, release: Release) -> None:
         """Note the release before the first change: an abort that undoes onto a bad one needs a confirmation."""
-        self._undo_ends_on = self._undo_ends_on or release
+        self._changes.undo_brings_back(release)
 
     def undone(self, place: int, came: Undone) -> None:
         """Note that the body undid a change by itself."""
@@ -286,9 +263,7 @@ class Page:
 
     def unless_ending(self, value: T | Ending) -> T:
         """Return what a decision came to, unless that is an ending: then the page ends so."""
-        if isinstance(value, Ending):
-            raise EarlyEnd(value)
-        return value
+        return unless_ending(value)
 
     async def ending_of(self, part: Awaitable[T]) -> T | Ending:
         """Return what a part of the page returns, or the ending that it would end the page with."""
@@ -302,32 +277,17 @@ class Page:
         self._people.carried.begin(request)
         self.locks.begin(request)
         self._watch_queue = ids.watch_queue(request.environment)
-        ending = await self._run_loop.run(lambda: self._named(body))
+        ending = await self._run_loop.run(lambda: self._people.named(body))
         self.orders.closed = True
         self.record.end(ending)
         await self.incident_link.report_end()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return within(self.report, REPORT_BYTES)
 
-    async def _named(self, body: Body) -> Ending:
-        """Run the body; a plan that it ends with, and that nobody was asked about, gets its hash."""
-        ending = await ending_of(body())
-        if ending.outcome is Outcome.PLANNED and self.report.plan:
-            await self._people.name_plan(self.report.plan)
-        return ending
-
-    # --- below the verbs ----------------------------------------------------------------------------------------
-
     async def _step(
         self, words: str, do: Callable[[Any, P], Any], given: P, *in_turn: ActivityOptions
     ) -> Any:
-        return await run_step(self.record, words, do, self._with_authorities(given), in_turn)
-
-    def _with_authorities(self, given: Any) -> Any:
-        """Have every change bring along what was signed for it."""
-        if not isinstance(given, ChangeOrder) or not self._people.carried.authorities:
-            return given
-        return given.model_copy(update={"authorities": self._people.carried.authorities})
+        return await run_step(self.record, words, do, self._people.carried.with_authorities(given), in_turn)
 
     async def _try(self, words: str, do: Callable[[Any, P], R], given: P) -> tuple[bool, R | None]:
         await self._run_loop.ready()
@@ -337,7 +297,3 @@ class Page:
             if self._run_loop.stopping or is_cancelled_exception(error):
                 raise
             return False, None
-
-    def _bad_release_after_undo(self) -> str | None:
-        release = self._undo_ends_on
-        return release.name if release and release.is_bad else None

@@ -27,12 +27,13 @@ from workflows.decisions.rollback.releases import refused
 from workflows.page.deciding.asking import Asking, Question, Step
 from workflows.page.deciding.child_relay import ChildRelay, procedure_above
 from workflows.page.deciding.gate import Gate
+from workflows.page.deciding.inbox import Inbox, reading
 from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.deciding.showing import Showing
 from workflows.page.deciding.signing import Carried
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, ActivityOptions
-from workflows.page.run_loop import RunLoop
+from workflows.page.run_loop import Body, RunLoop, ending_of
 from workflows.page.telling.record import Record
 
 SomePlan = TypeVar("SomePlan", bound=Plan)
@@ -73,6 +74,10 @@ class People:
         self._showing = Showing(record)
         self._asks_again: AsksAgain | None = None
         self.carried = Carried(record)
+
+    def listen(self, inbox: Inbox) -> None:
+        """Take the signature of a start."""
+        inbox.on("sign_start", reading(StartSignature), self.carried.take_start, verify=self.verify_start)
 
     async def checkpoint(
         self,
@@ -212,10 +217,14 @@ class People:
         """Leave a task open for the review, without holding up the run or its lock."""
         self._record.task(task)
 
-    async def name_plan(self, plan: Plan) -> None:
-        """Note the hash of a plan that nobody is asked about yet."""
-        opened = await self._showing.show(plan.headline, about=plan)
-        self._record.planned(plan, opened.plan_hash)
+    async def named(self, body: Body) -> Ending:
+        """Run a page's body; a plan that it ends with, and that nobody was asked about, gets its hash."""
+        ending = await ending_of(body())
+        plan = self._record.report.plan
+        if ending.outcome is Outcome.PLANNED and plan:
+            opened = await self._showing.show(plan.headline, about=plan)
+            self._record.planned(plan, opened.plan_hash)
+        return ending
 
     def _void(self, was: Opened, now: Opened) -> None:
         self._orders.answers.forget(was.plan_hash)

@@ -21,11 +21,18 @@ T = TypeVar("T")
 
 
 class EarlyEnd(Exception):  # noqa: N818 - not an error: how a page ends before its last line
-    """Carries an ending from where it is known to where the page ends; only ``Page.end`` and ``Page.unless_ending`` raise it."""
+    """Carries an ending from where it is known to where the page ends; only ``Page.end`` and ``unless_ending`` raise it."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.summary)
         self.ending = ending
+
+
+def unless_ending(value: T | Ending) -> T:
+    """Return what a decision came to, unless that is an ending: then the page ends so."""
+    if isinstance(value, Ending):
+        raise EarlyEnd(value)
+    return value
 
 
 async def ending_of(part: Awaitable[T]) -> T | Ending:

@@ -10,7 +10,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.runtime.decisions import DecisionActivities, StandingActivities
 from runbook_model.authority.expected import Expected, LapseQuestion, Presented, SignedBy, kind_of_answer
-from runbook_model.authority.order import Authority
+from runbook_model.authority.order import Authority, ChangeOrder
 from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingQuestion
 from runbook_model.authority.statement import Kind, SignedStatement, Warrant
@@ -225,6 +225,12 @@ class Carried:
         )
         self._record.decided("sign-start", signature.by, "signed the start")
         return Answer(detail="the start is signed")
+
+    def with_authorities(self, given: Any) -> Any:
+        """Have a change bring along what was signed for it; what only reads stays as it is."""
+        if not isinstance(given, ChangeOrder) or not self.authorities:
+            return given
+        return given.model_copy(update={"authorities": self.authorities})
 
     async def stands(self, plan: Plan) -> bool:
         """Whether people agreed beforehand to a plan that no person asked for."""

@@ -1,0 +1,89 @@
+"""The changes of a page: each is made once, with its undo, and asked for again where a yes does not count."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.exceptions import ActivityError
+
+from runbook_model.releases.release import Release
+from workflows.decisions.endings import certainly_not_made, not_warranted
+from workflows.page.deciding.asking import Step
+from workflows.page.locks import Locks
+from workflows.page.options import ActivityOptions
+from workflows.page.people import People
+from workflows.page.run_loop import RunLoop, Undo, unless_ending
+from workflows.page.telling.record import Record
+
+
+@dataclass(frozen=True)
+class Intended:
+    """A change as the report shows it, and what undoes it."""
+
+    action: str
+    before: str
+    after: str
+    undo: Undo | None
+
+
+class Changes:
+    """Makes the changes of one run."""
+
+    def __init__(
+        self,
+        record: Record,
+        run_loop: RunLoop,
+        people: People,
+        locks: Locks,
+        step: Step,
+        wait_for_brake: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._record = record
+        self._run_loop = run_loop
+        self._people = people
+        self._locks = locks
+        self._step = step
+        self._wait_for_brake = wait_for_brake
+        self._undo_ends_on: Release | None = None
+
+    async def make(
+        self,
+        words: str,
+        do: Callable[[Any, Any], Any],
+        given: Any,
+        intended: Intended,
+        options: ActivityOptions,
+    ) -> Any:
+        """Make a change; from before its first attempt on it counts as possibly made, until it is known not to be."""
+        await self._run_loop.ready()
+        await self._wait_for_brake()
+        unless_ending(await self._locks.renew())
+        place = self._record.intend(intended.action, intended.before, intended.after)
+        if intended.undo:
+            self._run_loop.can_undo(place, intended.undo)
+        try:
+            result = await self._step(words, do, given, options)
+        except ActivityError as error:
+            why = not_warranted(error)
+            if why or certainly_not_made(error):
+                self._run_loop.forget(place)
+                self._record.not_made(place)
+            if why is None:
+                raise
+            # Nothing was sent: people are asked again, and it is tried again with what they sign now.
+            unless_ending(await self._people.ask_again(why))
+            return await self.make(words, do, given, intended, options)
+        self._record.changed(place, certain=True)
+        self._run_loop.heed_abort()
+        return result
+
+    def undo_brings_back(self, release: Release) -> None:
+        """Note the release before the first change."""
+        self._undo_ends_on = self._undo_ends_on or release
+
+    def bad_release_after_undo(self) -> str | None:
+        """Name the release that an abort would bring back, where it is a bad one."""
+        release = self._undo_ends_on
+        return release.name if release and release.is_bad else None
