@@ -11,38 +11,20 @@ import httpx
 from starlette.responses import Response
 
 from sandbox.aws.calls import Request
-from sandbox.machine.processes import Daemon, free_port
-
-START_TIMEOUT_SECONDS = 30.0
+from sandbox.machine.processes import HttpDaemon, free_port
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length"})
 
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
 
-class MotoServer(Daemon):
+class MotoServer(HttpDaemon):
     """CloudWatch, CloudWatch Logs, STS, RDS and S3 on one address."""
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
-        self._address = f"127.0.0.1:{port}"
         argv = [sys.executable, "-P", "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-        super().__init__("moto", argv, folder)
-
-    @property
-    def url(self) -> str:
-        """Where the services answer, without trailing slash."""
-        return f"http://{self._address}"
-
-    async def start(self) -> None:
-        """Start the server and wait until it answers.
-
-        Raises:
-            DaemonDiedError: it ended instead.
-            TimeoutError: it did not get ready.
-        """
-        await super().start()
-        await self.wait_for_answer(self._address, "/moto-api/data.json", seconds=START_TIMEOUT_SECONDS)
+        super().__init__("moto", argv, folder, address=f"127.0.0.1:{port}", ready="/moto-api/data.json")
 
 
 class MotoProxy:

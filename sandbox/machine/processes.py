@@ -143,6 +143,9 @@ def signal_child(process: Child, number: signal.Signals) -> None:
         return
 
 
+START_TIMEOUT_SECONDS = 30.0
+
+
 class Daemon:
     """A program that runs as long as the sandbox, with its output in a file of the sandbox's folder."""
 
@@ -250,6 +253,39 @@ class Daemon:
             raise DaemonDiedError(
                 f"{self.name} ended with exit code {self._process.returncode}: {' | '.join(last) or 'it said nothing'}"
             )
+
+
+class HttpDaemon(Daemon):
+    """A program that answers HTTP on loopback, and is ready once it does."""
+
+    def __init__(self, name: str, argv: Sequence[str], folder: Path, *, address: str, ready: str) -> None:
+        """Describe the program.
+
+        Args:
+            name: what it is called.
+            argv: the program and its arguments.
+            folder: the sandbox's folder.
+            address: ``host:port``, where it listens.
+            ready: the path that it answers with 200 once it is ready.
+        """
+        super().__init__(name, argv, folder)
+        self.address = address
+        self._ready = ready
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without trailing slash."""
+        return f"http://{self.address}"
+
+    async def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            DaemonDiedError: it ended instead.
+            TimeoutError: it did not get ready.
+        """
+        await super().start()
+        await self.wait_for_answer(self.address, self._ready, seconds=START_TIMEOUT_SECONDS)
 
 
 class DaemonDiedError(Exception):

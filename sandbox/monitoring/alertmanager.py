@@ -12,9 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.machine.processes import Daemon, free_port
-
-START_TIMEOUT_SECONDS = 30.0
+from sandbox.machine.processes import HttpDaemon, free_port
 
 _PROGRAMS = ("prometheus-alertmanager", "alertmanager")
 
@@ -56,7 +54,7 @@ class Webhook:
     token: str
 
 
-class Alertmanager(Daemon):
+class Alertmanager(HttpDaemon):
     """An Alertmanager with the product's own routes, only quicker."""
 
     def __init__(self, folder: Path, webhook: Webhook) -> None:
@@ -69,7 +67,7 @@ class Alertmanager(Daemon):
         Raises:
             RuntimeError: it is not installed, or the tree has no routes.
         """
-        self.address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         token = folder / "webhook-token"
         token.touch(mode=0o600)
         token.write_text(webhook.token)
@@ -78,28 +76,13 @@ class Alertmanager(Daemon):
         argv = [
             _program(),
             f"--config.file={configuration}",
-            f"--web.listen-address={self.address}",
+            f"--web.listen-address={address}",
             f"--storage.path={folder / 'alertmanager'}",
             "--data.maintenance-interval=5s",  # what was sent is known again after a kill
             "--cluster.listen-address=",
             "--log.level=info",
         ]
-        super().__init__("alertmanager", argv, folder)
-
-    @property
-    def url(self) -> str:
-        """Where it answers, without trailing slash."""
-        return f"http://{self.address}"
-
-    async def start(self) -> None:
-        """Start it and wait until it takes alerts.
-
-        Raises:
-            DaemonDiedError: it ended instead.
-            TimeoutError: it did not get ready.
-        """
-        await super().start()
-        await self.wait_for_answer(self.address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
+        super().__init__("alertmanager", argv, folder, address=address, ready="/-/ready")
 
     async def restart(self) -> None:
         """End it in order and start it again."""

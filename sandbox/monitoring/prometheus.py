@@ -11,10 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.machine.processes import Daemon, free_port
+from sandbox.machine.processes import HttpDaemon, free_port
 from sandbox.monitoring.alertmanager import hastened_rules
 
-START_TIMEOUT_SECONDS = 30.0
 SEEN_TIMEOUT_SECONDS = 10.0
 _SEEN = 'count by (environment) ({metric}{{environment!=""}})'
 _CONFIGURATION = """\
@@ -60,7 +59,7 @@ class Watched:
     """``host:port``; with one, the product's own rules apply."""
 
 
-class Prometheus(Daemon):
+class Prometheus(HttpDaemon):
     """A Prometheus that scrapes every task once a second and keeps what it saw in the sandbox's folder."""
 
     def __init__(self, folder: Path, program: str, watched: Watched) -> None:
@@ -74,36 +73,20 @@ class Prometheus(Daemon):
         Raises:
             RuntimeError: the tree has no rules that apply.
         """
-        port = free_port()
-        self._address = f"127.0.0.1:{port}"
+        address = f"127.0.0.1:{free_port()}"
         self._configuration = folder / "prometheus.yml"
         self._configuration.write_text(_configuration(folder, watched))
         argv = [
             program,
             f"--config.file={self._configuration}",
-            f"--web.listen-address={self._address}",
+            f"--web.listen-address={address}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
             "--storage.tsdb.retention.time=1d",
             "--scrape.discovery-reload-interval=100ms",
             f"--rules.alert.resend-delay={_RESEND_DELAY}",
             "--log.level=warn",
         ]
-        super().__init__("prometheus", argv, folder)
-
-    @property
-    def url(self) -> str:
-        """Where it answers, without trailing slash."""
-        return f"http://{self._address}"
-
-    async def start(self) -> None:
-        """Start it and wait until it answers queries.
-
-        Raises:
-            DaemonDiedError: it ended instead.
-            TimeoutError: it did not get ready.
-        """
-        await super().start()
-        await self.wait_for_answer(self._address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
+        super().__init__("prometheus", argv, folder, address=address, ready="/-/ready")
 
     async def has_seen(self, environments: Collection[str], metric: str) -> bool:
         """Wait, but not for ever, until it has a metric of a task in each environment; whether it has."""
