@@ -15,6 +15,11 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from activities.aws.clients import AwsClients
+from activities.docker.engine import Engine
+from activities.doctor.looking import look
+from activities.doctor.queries import ask_queries
+from activities.doctor.service import ServiceLook
 from activities.http.client import http_client
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
@@ -22,6 +27,7 @@ from activities.prometheus import promql
 from activities.prometheus.answers import NoData
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.prometheus.stores import Stores
+from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.service_policies import Thresholds, Verify
 from runbook_model.errors import RejectedError
 from tests.observing import NOW, B, G, N, a_prometheus, a_release, a_target, an_observation, seconds
@@ -352,6 +358,35 @@ async def test_a_release_that_never_failed_is_zero_where_one_before_it_had_a_cou
     seen = await ask_share(observation_of(world, service))
     assert seen.known, seen
     assert seen.failed == 0
+
+
+async def red_of_doctor(target):
+    async with http_client() as http:
+        given = ServiceLook(Sources(AwsClients(), Engine(), http), target)
+        checks = await look(ask_queries(target), given, target)
+    return {check.name: check.detail for check in checks if check.ok is False}
+
+
+async def test_a_mistyped_histogram_is_one_red_check_of_doctor_with_the_nearest_name(
+    world, prometheus, service
+):
+    world.run(service, good=10)
+    metrics = Metrics(latency="http_request_durations_seconds")
+    target = target_of(world, service, metrics=metrics)
+    await full_window(prometheus, target)
+    red = await red_of_doctor(target)
+    assert list(red) == ["prometheus-p95-seconds"], red
+    assert red["prometheus-p95-seconds"].endswith("the nearest is http_request_duration_seconds_bucket")
+
+
+async def test_names_in_quotes_are_one_red_check_of_doctor_where_prometheus_reads_none(world, service):
+    metrics = Metrics(selector={"service.name": "{service}"}, endpoint_label="http.route")
+    red = await red_of_doctor(target_of(world, service, metrics=metrics))
+    assert list(red) == ["prometheus-sample-age"], red
+    async with http_client() as http:
+        build = (await http.get(f"{world.url}/api/v1/status/buildinfo")).json()["data"]
+    reads = int(build["version"].partition(".")[0]) >= 3
+    assert ("reads no names in quotes" in red["prometheus-sample-age"]) is not reads
 
 
 async def test_a_counter_that_is_reset_makes_neither_errors_nor_requests(world, prometheus, service):

@@ -241,6 +241,70 @@ class TestQueries:
             "set metrics.preset or metrics.failures in [services.ai-processor.prod]"
         )
 
+    @pytest.mark.parametrize(
+        ("query", "key", "name", "nearest"),
+        [
+            ("p95-seconds", "latency", "http_server_request_seconds", "http_server_requests_seconds_bucket"),
+            ("p95-by-endpoint", "endpoint_label", "url", "uri"),
+            ("errors-by-type", "type_label", "exceptions", "exception"),
+            ("requests-by-release", "release_label", "releases", "release"),
+        ],
+    )
+    async def test_whose_name_the_catalog_gives_are_red_where_no_series_has_it(
+        self, query, key, name, nearest
+    ):
+        def answer(request):
+            asked, path = request.url.params.get("query", ""), request.url.path
+            if path.endswith("/values"):
+                return listing(SPRING, "http_server_requests_seconds_bucket")
+            if path.endswith("/labels"):
+                return listing("__name__", "application", "uri", "exception", "release", "outcome")
+            series = {"outcome": "SUCCESS"} if asked.startswith("count by") else {}
+            return vector(*[{"metric": series, "value": [0, "1"]}] * ("request_seconds" not in asked))
+
+        metrics = Metrics(
+            **{"preset": "spring", "failures": 'http_server_requests_seconds_count{outcome!="SUCCESS"}'}
+            | {key: name}
+        )
+        release = {"release_label": name if key == "release_label" else "release"}
+        wording = await ask(f"prometheus-{query}", answer, metrics=metrics, **release)
+        assert wording.ok is False, wording
+        assert wording.detail.endswith(f"the nearest is {nearest}")
+        assert wording.fix == f'correct {key} in the catalog, which is "{name}"'
+
+    async def test_of_latency_say_nothing_of_its_name_where_the_service_is_not_found_at_all(self):
+        store = Store({"http_request_total": {}})
+        wording = await ask("prometheus-p95-seconds", store, metrics=Metrics(latency="seconds"))
+        assert wording.ok is None
+
+    @pytest.mark.parametrize(
+        ("metrics", "unknown"),
+        [
+            ({"selector": {"service": "{service}", "deployment.environment": "{environment}"}}, {"usual", "memory-bytes", "p95-seconds"}),
+            ({"endpoint_label": "http.route"}, {"p95-by-endpoint", "mean-by-endpoint"}),
+            ({"latency": '{"http.server.request.duration"}'}, {"p95-seconds", "latency-buckets"}),
+            ({"requests": '{"http.server.requests"}'}, {"request-count", "errors-by-type"}),
+        ],
+    )  # fmt: skip
+    async def test_with_names_in_quotes_are_refused_once_by_a_prometheus_that_reads_none(
+        self, metrics, unknown
+    ):
+        def answer(request):
+            if "absent(" in request.url.params.get("query", ""):
+                refusal = {"status": "error", "errorType": "bad_data", "error": "unexpected string"}
+                return httpx.Response(400, json=refusal)
+            return vector({"metric": {}, "value": [0, "1"]})
+
+        needed = await ask(f"prometheus-{NEEDED}", answer, metrics=Metrics(**metrics))
+        assert needed.ok is False
+        assert "Prometheus reads no names in quotes, as " in needed.detail
+        assert needed.fix.startswith(
+            "use Prometheus 3, or set metrics in [services.ai-processor.prod] to the names"
+        )
+        for name in unknown:
+            other = await ask(f"prometheus-{name}", answer, metrics=Metrics(**metrics))
+            assert (other.ok, other.detail) == (None, "unknown: prometheus-sample-age is not in place")
+
     async def test_of_a_breakdown_say_which_label_is_missing(self):
         def answer(request):
             if request.url.path.endswith("/labels"):
