@@ -24,6 +24,7 @@ CATALOG = """
 [environments.conventions]
 cluster = "conventions"
 prometheus_url = "{prometheus}"
+evidence = ["prometheus", "scrape", "probe"]
 release_label = "release"
 approvals = {{ needed = 0 }}
 brake = {{ targets_at_once = 20 }}
