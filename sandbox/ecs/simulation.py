@@ -8,17 +8,17 @@ import sys
 import time
 from collections.abc import Callable
 
-from sandbox.ecs import rollout, scheduler, shifting
-from sandbox.ecs.clusters import ClusterActions, TaskActions
+from sandbox.ecs.actions.clusters import ClusterActions, TaskActions
+from sandbox.ecs.actions.services import ServiceActions, ServiceDeploymentActions
+from sandbox.ecs.actions.tagging import TagActions
+from sandbox.ecs.actions.task_definitions import TaskDefinitionActions
+from sandbox.ecs.deployments import rollout, scheduler, shifting
+from sandbox.ecs.deployments.life import REPLACED, TaskLives
 from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.life import REPLACED, TaskLives
 from sandbox.ecs.model import Cluster, Pace, Service, Traffic
 from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.protocol import MalformedRequestError, Throttle, checked, operation
-from sandbox.ecs.services import ServiceActions, ServiceDeploymentActions
 from sandbox.ecs.store import Store
-from sandbox.ecs.tagging import TagActions
-from sandbox.ecs.task_definitions import TaskDefinitionActions
 from sandbox.machine.tasks import TaskRunner
 
 TICK_SECONDS = 0.1

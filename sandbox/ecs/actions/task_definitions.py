@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import time
 
+from sandbox.ecs.actions.tagging import read_tags
+from sandbox.ecs.answers.services import tag_list, task_definition_fields
 from sandbox.ecs.errors import client_error, invalid
 from sandbox.ecs.model import TaskDefinition
 from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import page
 from sandbox.ecs.store import Store, has_revision
-from sandbox.ecs.tagging import read_tags
-from sandbox.ecs.wire import tag_list, task_definition_fields
 
 _CONTAINER_DEFAULTS: tuple[tuple[str, object], ...] = (("cpu", 0), ("essential", True))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
+from sandbox.ecs.actions.tagging import read_tags
+from sandbox.ecs.answers.services import cluster_fields
+from sandbox.ecs.answers.tasks import task_fields
+from sandbox.ecs.deployments.life import TaskLives
 from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.life import TaskLives
 from sandbox.ecs.model import Cluster, Task
 from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.protocol import page
 from sandbox.ecs.store import Store
-from sandbox.ecs.tagging import read_tags
-from sandbox.ecs.wire import cluster_fields
-from sandbox.ecs.wire_tasks import task_fields
 
 MOST_DESCRIBED = 100
 

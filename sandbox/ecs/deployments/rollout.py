@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.ecs.answers.services import ROLLED, desired_count, revision_counts, without
 from sandbox.ecs.model import (
     Deployment,
     Pace,
@@ -15,7 +16,6 @@ from sandbox.ecs.model import (
 from sandbox.ecs.names import Fields, new_number, new_service_deployment_id
 from sandbox.ecs.store import Store
 from sandbox.ecs.strategies.plan import because_of, plan_of
-from sandbox.ecs.wire import ROLLED, desired_count, revision_counts, without
 
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 STOPPED_REASON = "Service deployment rolled back by user"

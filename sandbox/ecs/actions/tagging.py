@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from sandbox.ecs.answers.services import tag_list
 from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.store import Store
-from sandbox.ecs.wire import tag_list
 
 MOST_TAGS = 50
 _ALLOWED = re.compile(r"[\w\s_.:/=+\-@]*")

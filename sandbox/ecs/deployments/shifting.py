@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from sandbox.ecs import rollout
+from sandbox.ecs.answers.services import desired_count
+from sandbox.ecs.deployments import rollout
 from sandbox.ecs.model import Deployment, Pace, Service, ServiceDeployment, Traffic
 from sandbox.ecs.names import Fields
 from sandbox.ecs.strategies.plan import SHIFTING
 from sandbox.ecs.strategies.shift import Clock, Seen, Shift
-from sandbox.ecs.wire import desired_count
 
 _HOOK_KEY_BYTES = 32
 

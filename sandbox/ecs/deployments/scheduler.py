@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from sandbox.ecs.life import REPLACED, TaskLives
+from sandbox.ecs.answers.services import desired_count
+from sandbox.ecs.deployments.life import REPLACED, TaskLives
 from sandbox.ecs.model import Deployment, Service, Task, fewest_healthy, most_tasks
-from sandbox.ecs.wire import desired_count
 
 REPEAT_SECONDS = 5.0
 """An event that says why nothing moves comes no more often than this."""

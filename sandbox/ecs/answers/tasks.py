@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from sandbox.ecs.answers.services import revision_counts, tag_list, without_none
 from sandbox.ecs.model import Cluster, Revision, Service, ServiceDeployment, Task
 from sandbox.ecs.names import Fields, Names
-from sandbox.ecs.wire import revision_counts, tag_list, without_none
 
 _HEALTH = {True: "HEALTHY", False: "UNHEALTHY", None: "UNKNOWN"}
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import time
 
-from sandbox.ecs import rollout, shifting
+from sandbox.ecs.actions.service_config import changed_config, check_config, initial_config, revision_config
+from sandbox.ecs.actions.tagging import read_tags
+from sandbox.ecs.answers.services import revision_fields, service_fields
+from sandbox.ecs.answers.tasks import brief_fields, service_deployment_fields
+from sandbox.ecs.deployments import rollout, shifting
 from sandbox.ecs.errors import ApiError, invalid, service_not_active
 from sandbox.ecs.model import Pace, Service, ServiceDeployment, TaskDefinition
 from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.protocol import page
-from sandbox.ecs.service_config import changed_config, check_config, initial_config, revision_config
 from sandbox.ecs.store import Store
 from sandbox.ecs.strategies.checks import check_strategy
-from sandbox.ecs.tagging import read_tags
-from sandbox.ecs.wire import revision_fields, service_fields
-from sandbox.ecs.wire_tasks import brief_fields, service_deployment_fields
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 

@@ -1,0 +1,1 @@
+"""How what the simulated ECS remembers looks in its answers."""
