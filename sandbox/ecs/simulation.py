@@ -15,7 +15,8 @@ from sandbox.ecs.actions.task_definitions import TaskDefinitionActions
 from sandbox.ecs.deployments import rollout, scheduler, shifting
 from sandbox.ecs.deployments.life import REPLACED, TaskLives
 from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.model import Cluster, Pace, Service, Traffic
+from sandbox.ecs.limits import Pace
+from sandbox.ecs.model import Cluster, Service, Traffic
 from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.protocol import MalformedRequestError, Throttle, checked, operation
 from sandbox.ecs.store import Store

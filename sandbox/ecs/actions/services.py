@@ -11,7 +11,8 @@ from sandbox.ecs.answers.services import revision_fields, service_fields
 from sandbox.ecs.answers.tasks import brief_fields, service_deployment_fields
 from sandbox.ecs.deployments import rollout, shifting
 from sandbox.ecs.errors import ApiError, invalid, service_not_active
-from sandbox.ecs.model import Pace, Service, ServiceDeployment, TaskDefinition
+from sandbox.ecs.limits import Pace
+from sandbox.ecs.model import Service, ServiceDeployment, TaskDefinition
 from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.protocol import page
 from sandbox.ecs.store import Store

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 
-from sandbox.ecs.model import Deployment, Pace, Service, Task, wait_after
+from sandbox.ecs.limits import Pace, wait_after
+from sandbox.ecs.model import Deployment, Service, Task
 from sandbox.ecs.names import Names, new_task_id
 from sandbox.machine.tasks import ImageNotFoundError, RunningTask, TaskRunner, TaskSpec
 

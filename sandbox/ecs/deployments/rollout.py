@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from sandbox.ecs.answers.services import ROLLED, desired_count, revision_counts, without
-from sandbox.ecs.model import (
-    Deployment,
-    Pace,
-    Revision,
-    Rollback,
-    Service,
-    ServiceDeployment,
-    TaskDefinition,
-    failures_allowed,
-)
+from sandbox.ecs.limits import Pace, failures_allowed
+from sandbox.ecs.model import Deployment, Revision, Rollback, Service, ServiceDeployment, TaskDefinition
 from sandbox.ecs.names import Fields, new_number, new_service_deployment_id
 from sandbox.ecs.store import Store
 from sandbox.ecs.strategies.plan import because_of, plan_of

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from sandbox.ecs.answers.services import desired_count
 from sandbox.ecs.deployments.life import REPLACED, TaskLives
-from sandbox.ecs.model import Deployment, Service, Task, fewest_healthy, most_tasks
+from sandbox.ecs.limits import fewest_healthy, most_tasks
+from sandbox.ecs.model import Deployment, Service, Task
 
 REPEAT_SECONDS = 5.0
 """An event that says why nothing moves comes no more often than this."""

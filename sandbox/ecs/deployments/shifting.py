@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from sandbox.ecs.answers.services import desired_count
 from sandbox.ecs.deployments import rollout
-from sandbox.ecs.model import Deployment, Pace, Service, ServiceDeployment, Traffic
+from sandbox.ecs.limits import Pace
+from sandbox.ecs.model import Deployment, Service, ServiceDeployment, Traffic
 from sandbox.ecs.names import Fields
 from sandbox.ecs.strategies.plan import SHIFTING
 from sandbox.ecs.strategies.shift import Clock, Seen, Shift
