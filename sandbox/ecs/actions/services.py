@@ -127,6 +127,9 @@ class ServiceActions:
         daemon = service.config["schedulingStrategy"] == "DAEMON"
         if service.desired > 0 and not daemon and not parameters.get("force"):
             raise invalid("The service cannot be stopped while it is scaled above 0.")
+        under_way = service.current is not None and not service.current.finished
+        if under_way and len(service.deployments) > 1 and not parameters.get("force"):
+            raise invalid("The service cannot be stopped while deployments are active.")
         service.status = "DRAINING"
         service.desired = 0
         return {"service": service_fields(service)}

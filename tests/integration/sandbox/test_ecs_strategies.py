@@ -99,6 +99,20 @@ def test_two_revisions_run_through_the_bake_in_two_groups_and_a_stop_puts_the_tr
     assert code == "ConflictException"
 
 
+def test_a_service_is_not_deleted_while_a_release_is_under_way_unless_by_force(world: World) -> None:
+    start(world)
+    world.update(taskDefinition=world.release("1.1.0"))
+    at(world, "BAKE_TIME")
+    world.update(desiredCount=0)
+    code, message = refused(world.ecs.delete_service, cluster=CLUSTER, service=SERVICE)
+    assert (code, message) == (
+        "InvalidParameterException",
+        "The service cannot be stopped while deployments are active.",
+    )
+    world.ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)
+    world.until(lambda: world.service()["status"] == "INACTIVE")
+
+
 def test_the_groups_alternate_from_release_to_release(world: World) -> None:
     start(world, bakeTimeInMinutes=0)
     for version, group in (("1.1.0", "two"), ("1.2.0", "one")):

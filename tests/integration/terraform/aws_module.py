@@ -103,7 +103,7 @@ def _initialise(folder: Path) -> bool:
     mirror = _mirror()
     options = [f"-plugin-dir={mirror}"] if mirror else []
     try:
-        made = _run(folder, "init", "-input=false", *options, seconds=None if mirror else REGISTRY_SECONDS)
+        made = run_in(folder, "init", "-input=false", *options, seconds=None if mirror else REGISTRY_SECONDS)
     except subprocess.TimeoutExpired:
         return False
     lock = folder / ".terraform.lock.hcl"
@@ -114,7 +114,7 @@ def _initialise(folder: Path) -> bool:
     return True
 
 
-def _take_over(made: Path, folder: Path) -> None:
+def take_over(made: Path, folder: Path) -> None:
     """Initialise a module by what another one has: the provider is linked, never copied."""
     (folder / ".terraform").mkdir()
     (folder / ".terraform/providers").symlink_to(made / ".terraform/providers")
@@ -134,9 +134,10 @@ def _mirror() -> Path | None:
     return None
 
 
-def _run(
+def run_in(
     folder: Path, *arguments: str, environment: dict[str, str] | None = None, seconds: float | None = None
 ) -> subprocess.CompletedProcess[str]:
+    """Run Terraform in a folder."""
     quiet = {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
     given = {**(environment or os.environ), **quiet}
     given.pop("TF_CLI_CONFIG_FILE", None)
@@ -153,7 +154,7 @@ class OwnedShop(Shop):
         super().__init__(stage, name, environment)
         self.directory = folder
         self.ecs.create_cluster(clusterName=environment)
-        _take_over(provider, folder)
+        take_over(provider, folder)
         module = MODULE.format(endpoint=stage.world.addresses.aws, name=name, environment=environment)
         (folder / "main.tf").write_text(module)
         self.apply("1.0.0")
@@ -170,7 +171,7 @@ class OwnedShop(Shop):
 
     def terraform(self, *arguments: str) -> str:
         """Run Terraform as the owners do, and return what it says."""
-        made = _run(self.directory, *arguments, environment=self.stage.environment)
+        made = run_in(self.directory, *arguments, environment=self.stage.environment)
         assert made.returncode == 0, made.stderr
         return made.stdout
 
