@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ecs_world import CLUSTER
-from test_ecs_strategies import BLUE_GREEN, ONE, PAIR, TWO, at, weights
+from test_ecs_strategies import BLUE_GREEN, ONE, PAIR, TWO, weights
 
 from tests.integration.aws_module import FIX, initialised, run_in, take_over
 
@@ -78,14 +78,14 @@ def test_a_module_that_knows_no_strategy_releases_blue_green_and_destroys_it(
 
         world.ecs.create_cluster(clusterName=CLUSTER)
         terraform("apply", "-auto-approve")
-        world.update(loadBalancers=[PAIR], deploymentConfiguration=BLUE_GREEN | {"bakeTimeInMinutes": 20})
+        world.update(loadBalancers=[PAIR], deploymentConfiguration=BLUE_GREEN | {"bakeTimeInMinutes": 2})
         world.until(lambda: world.deployment()["status"] == "SUCCESSFUL")
         assert "No changes." in terraform("plan")
 
         serving = weights(world)
         terraform("apply", "-auto-approve", tag="1.1.0")
-        baking = at(world, "BAKE_TIME")
-        assert baking["deploymentConfiguration"]["strategy"] == "BLUE_GREEN"
+        released = world.until(lambda: now if (now := world.deployment())["status"] == "SUCCESSFUL" else None)
+        assert released["deploymentConfiguration"]["strategy"] == "BLUE_GREEN"
         assert weights(world) == {group: 100 - weight for group, weight in serving.items()}
         assert "No changes." in terraform("plan", tag="1.1.0")
         assert {balancer["targetGroupArn"] for balancer in world.service()["loadBalancers"]} == {ONE}
