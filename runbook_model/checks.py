@@ -94,6 +94,7 @@ WORKER: Final = (
     Row("log-group", "service", ("aws-identity",), "correct log_group in {table}"),
     Row("cloudwatch", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
     Row("load-balancer", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
+    Row("traffic-shift", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
     Row("permissions", "service", fix=POLICY, unknown=REACH_IAM, by_compose=NOT_ON_ECS),
     Row("health", "service", ("docker-engine",), "correct url or health_path in {table}"),
     Row(

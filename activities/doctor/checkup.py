@@ -17,6 +17,7 @@ from activities.doctor.permissions import look_at_shelf, simulate_changes
 from activities.doctor.place import Means, PlaceLook, try_channels
 from activities.doctor.queries import ask_queries
 from activities.doctor.service import ServiceLook
+from activities.doctor.shifting import read_traffic_shift
 from activities.doctor.signers import look_at_signers, look_at_standing
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
@@ -67,6 +68,7 @@ SERVICE: Final[Questions[ServiceLook]] = {
     "log-group": service.read_logs,
     "cloudwatch": service.read_cloudwatch,
     "load-balancer": service.read_balancers,
+    "traffic-shift": read_traffic_shift,
     "permissions": lambda look: simulate_changes(look.clients, look.target),
     "health": dependencies.read_health,
     "metrics": dependencies.read_metrics,
