@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+
+from botocore.model import StructureShape
 
 from sandbox.ecs.model import DAEMON_COUNT, Cluster, Deployment, Revision, Service, Task, TaskDefinition
 from sandbox.ecs.names import Fields
+from sandbox.ecs.protocol import service_model
 
 ROLLED = (
     "capacityProviderStrategy",
@@ -20,36 +24,6 @@ ROLLED = (
     "vpcLatticeConfigurations",
 )
 """Service fields that belong to a revision: a change of them starts a deployment."""
-_ON_SERVICE = (
-    "availabilityZoneRebalancing",
-    "capacityProviderStrategy",
-    "deploymentConfiguration",
-    "deploymentController",
-    "enableECSManagedTags",
-    "enableExecuteCommand",
-    "healthCheckGracePeriodSeconds",
-    "launchType",
-    "loadBalancers",
-    "networkConfiguration",
-    "placementConstraints",
-    "placementStrategy",
-    "platformFamily",
-    "platformVersion",
-    "propagateTags",
-    "roleArn",
-    "schedulingStrategy",
-    "serviceRegistries",
-)
-_ON_DEPLOYMENT = (
-    "capacityProviderStrategy",
-    "launchType",
-    "networkConfiguration",
-    "platformFamily",
-    "platformVersion",
-    "serviceConnectConfiguration",
-    "volumeConfigurations",
-    "vpcLatticeConfigurations",
-)
 
 
 def without_none(fields: Fields) -> Fields:
@@ -62,8 +36,17 @@ def without(fields: Fields, names: Iterable[str]) -> Fields:
     return {name: value for name, value in fields.items() if name not in names}
 
 
-def _pick(fields: Fields, names: Iterable[str]) -> Fields:
-    return {name: fields[name] for name in names if name in fields}
+@cache
+def _members(structure: str) -> frozenset[str]:
+    """Return the members that a structure has in botocore's model."""
+    shape = service_model("ecs").shape_for(structure)
+    assert isinstance(shape, StructureShape)
+    return frozenset(shape.members)
+
+
+def _pick(fields: Fields, structure: str) -> Fields:
+    """Leave out what a structure has no member for."""
+    return {name: value for name, value in fields.items() if name in _members(structure)}
 
 
 def tag_list(tags: dict[str, str]) -> list[Fields]:
@@ -139,7 +122,7 @@ def deployment_fields(service: Service, deployment: Deployment) -> Fields:
         "updatedAt": deployment.updated_at,
         "rolloutState": deployment.rollout_state,
         "rolloutStateReason": deployment.reason,
-    } | _pick(deployment.revision.config, _ON_DEPLOYMENT)
+    } | _pick(deployment.revision.config, "Deployment")
     if any("loadBalancerName" in item for item in deployment.revision.config.get("loadBalancers", [])):
         del fields["rolloutState"], fields["rolloutStateReason"]  # AWS has none behind a Classic LB
     return fields
@@ -187,7 +170,7 @@ def service_fields(service: Service, *, tags: bool = False) -> Fields:
         "createdAt": service.created_at,
         "createdBy": service.arn.split(":service/", maxsplit=1)[0].replace(":ecs:", ":iam:") + ":root",
         "tags": tag_list(service.tags) if tags else None,
-    } | _pick(service.config, _ON_SERVICE)
+    } | _pick(service.config, "Service")
     if service.controller == "ECS":
         fields["deployments"] = [deployment_fields(service, deployment) for deployment in service.deployments]
         fields |= _current_fields(service)
