@@ -11,7 +11,7 @@ import pytest
 from ecs_world import CLUSTER
 from test_ecs_strategies import BLUE_GREEN, ONE, PAIR, TWO, weights
 
-from tests.integration.aws_module import FIX, initialised, run_in, take_over
+from tests.integration.terraform.aws_module import FIX, initialised, run_in, take_over
 
 if TYPE_CHECKING:
     from pathlib import Path
