@@ -56,7 +56,7 @@ def _wrong_weights(look: ServiceLook, service: ServiceTypeDef) -> Iterator[Wrong
         found = look.clients.ecs(look.target.account).describe_service_revisions(
             serviceRevisionArns=[revisions[0]["arn"]]
         )["serviceRevisions"]
-    for balancer in (item for one in found for item in _balancers(one)):
+    for balancer in (item for revision in found for item in _balancers(revision)):
         rule, group = balancer.get("productionListenerRule", ""), balancer.get("targetGroupArn", "")
         if ":listener-rule/" not in rule:  # listeners of Network Load Balancers have no weights
             continue
