@@ -59,6 +59,20 @@ class SimulatedBalancing:
                 return item.figures(whole=group is None), group is not None
         return None, group is not None
 
+    def connect_figures(self, dimensions: Mapping[str, str], metric: str) -> Figures | None:
+        """Return the figures of a discovery name: requests by the service that gets them, the others by the name alone."""
+        own = {"DiscoveryName", "ServiceName", "ClusterName"}
+        if dimensions.keys() != (own if metric == "RequestCount" else {"TargetDiscoveryName"}):
+            return None
+        name = dimensions.get("DiscoveryName") or dimensions["TargetDiscoveryName"]
+        for service in self._services():
+            where = (service.cluster.name, service.name)
+            asked = (dimensions.get("ClusterName", where[0]), dimensions.get("ServiceName", where[1]))
+            if service.status != "INACTIVE" and asked == where and name in _discovery_names(service):
+                balancer = self._balancers.get(where)
+                return balancer.figures if balancer else None
+        return None
+
     def call(self, call: Call) -> Fields:
         """Do one action.
 
@@ -140,6 +154,14 @@ def _health_fields(target: Target) -> Fields:
             }
     where = {"Id": host, "Port": port, "AvailabilityZone": "us-east-1a"}
     return {"Target": where, "HealthCheckPort": port, "TargetHealth": health}
+
+
+def _discovery_names(service: Service) -> set[str]:
+    """Return what callers in Service Connect know a service by."""
+    connect = service.config.get("serviceConnectConfiguration", {})
+    if not connect.get("enabled"):
+        return set()
+    return {item.get("discoveryName", item["portName"]) for item in connect.get("services", [])}
 
 
 def _group_fields(group: Group) -> Fields:

@@ -1,4 +1,4 @@
-"""CloudWatch's GetMetricData of the load balancers' figures; moto knows no percentiles, and nobody publishes there."""
+"""CloudWatch's GetMetricData of the figures of requests; moto knows no percentiles, and nobody publishes there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sandbox.aws.calls import Call
 from sandbox.aws.elbv2 import SimulatedBalancing
-from sandbox.balancing.figures import OF_THE_BALANCER, OF_THE_GROUP
+from sandbox.balancing.figures import OF_SERVICE_CONNECT, OF_THE_BALANCER, OF_THE_GROUP
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields
 
@@ -15,12 +15,18 @@ MOST_POINTS = 100_800
 
 
 def is_ours(call: Call) -> bool:
-    """Whether every query of a call is for the load balancers."""
+    """Whether every query of a call is for load balancers or Service Connect."""
     queries = call.parameters.get("MetricDataQueries")
     return call.action == "GetMetricData" and isinstance(queries, list) and bool(queries) and all(
-        isinstance(query, dict) and query.get("MetricStat", {}).get("Metric", {}).get("Namespace") == NAMESPACE
+        isinstance(query, dict) and _is_of_requests(query.get("MetricStat", {}).get("Metric", {}))
         for query in queries
     )  # fmt: skip
+
+
+def _is_of_requests(metric: Fields) -> bool:
+    return metric.get("Namespace") == NAMESPACE or any(
+        item["Name"] in {"DiscoveryName", "TargetDiscoveryName"} for item in metric.get("Dimensions", [])
+    )
 
 
 def metric_data(balancing: SimulatedBalancing, call: Call) -> Fields:
@@ -57,15 +63,20 @@ def _points(
     if period not in {1, 5, 10, 20, 30} and period % 60:
         raise ApiError("ValidationError", f"Period must be 1, 5, 10, 20, 30 or a multiple of 60: {period}")
     dimensions = {item["Name"]: item["Value"] for item in metric.get("Dimensions", [])}
-    figures, of_group = balancing.figures(dimensions)
-    known = OF_THE_GROUP if of_group else OF_THE_BALANCER
+    if metric["Namespace"] == NAMESPACE:
+        figures, of_group = balancing.figures(dimensions)
+        known = OF_THE_GROUP if of_group else OF_THE_BALANCER
+    else:
+        figures, known = balancing.connect_figures(dimensions, metric["MetricName"]), OF_SERVICE_CONNECT
     if figures is None or metric["MetricName"] not in known:
         return []
     if (end - start) / period > MOST_POINTS:
         raise ApiError("ValidationError", f"You have requested more than {MOST_POINTS} datapoints.")
     step = min(period, 60)  # a start is rounded down to the minute, or to the shorter period
     try:
-        return figures.statistics(metric["MetricName"], asked["Stat"], start // step * step, end, period)
+        return figures.statistics(
+            known[metric["MetricName"]], asked["Stat"], start // step * step, end, period
+        )
     except ValueError:
         raise ApiError("ValidationError", f"{asked['Stat']} is no statistic.") from None
 

@@ -15,20 +15,36 @@ from math import ceil
 PERIOD_SECONDS = 5
 LAG_SECONDS = 3
 KEPT_SECONDS = 3600
-OF_THE_GROUP = {
+Values = Callable[["Second"], list[float]]
+"""The values of one second that a figure is made of."""
+Known = dict[str, Values]
+
+
+def _answers(kind: int) -> Values:
+    return lambda second: [1.0] * second.answers[kind]
+
+
+def _own_errors(status: int) -> Values:
+    return lambda second: [1.0] * second.own_errors[status]
+
+
+OF_THE_GROUP: Known = {
     "RequestCount": lambda second: [1.0] * second.requests,
-    "HTTPCode_Target_5XX_Count": lambda second: [1.0] * second.target_errors,
+    "HTTPCode_Target_5XX_Count": lambda second: [1.0] * second.answers[5],
     "TargetConnectionErrorCount": lambda second: [1.0] * second.refused,
     "TargetResponseTime": lambda second: second.seconds,
     "HealthyHostCount": lambda second: second.healthy,
     "UnHealthyHostCount": lambda second: second.unhealthy,
 }
-"""Figures of a target group behind a load balancer, and the values of one second that each is made of."""
-OF_THE_BALANCER = {
-    f"HTTPCode_ELB_{status}_Count": (lambda second, status=status: [1.0] * second.own_errors[status])
-    for status in (502, 503, 504)
-}
+"""Figures of a target group behind a load balancer."""
+OF_THE_BALANCER: Known = {f"HTTPCode_ELB_{status}_Count": _own_errors(status) for status in (502, 503, 504)}
 """Figures of a load balancer as a whole: what it answered itself."""
+OF_SERVICE_CONNECT: Known = {
+    "RequestCount": lambda second: [1.0] * second.requests,
+    **{f"HTTPCode_Target_{kind}XX_Count": _answers(kind) for kind in (2, 3, 4, 5)},
+    "TargetResponseTime": lambda second: [1000 * seconds for seconds in second.seconds],
+}
+"""Figures of a discovery name in Service Connect, whose times are milliseconds."""
 
 
 @dataclass
@@ -37,7 +53,8 @@ class Second:
 
     at: int
     requests: int = 0
-    target_errors: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    """Of targets, by the first digit of their status."""
     refused: int = 0
     own_errors: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
@@ -56,7 +73,7 @@ class Figures:
         """Count a request that a target answered."""
         second = self._second()
         second.requests += 1
-        second.target_errors += status >= 500
+        second.answers[status // 100] += 1
         second.seconds.append(seconds)
 
     def failed(self, status: int, *, chosen: bool, refused: bool = False) -> None:
@@ -79,14 +96,13 @@ class Figures:
         second.unhealthy.append(float(unhealthy))
 
     def statistics(
-        self, name: str, stat: str, start: float, end: float, period: int
+        self, values_of: Values, stat: str, start: float, end: float, period: int
     ) -> list[tuple[float, float]]:
         """Return a figure's statistic for each period from ``start`` on that has data, oldest first.
 
         Raises:
             ValueError: CloudWatch has no such statistic.
         """
-        values_of = (OF_THE_GROUP | OF_THE_BALANCER)[name]
         published = (self._now() - LAG_SECONDS) // PERIOD_SECONDS * PERIOD_SECONDS
         seen = [second for second in self._seconds if start <= second.at < published]
         points: list[tuple[float, float]] = []

@@ -13,6 +13,7 @@ from tests.sandbox_under_test import until
 
 pytestmark = pytest.mark.rare
 BALANCER = {"containerName": "app", "containerPort": 8080}
+NAMESPACES = {"load-balancer": "AWS/ApplicationELB", "service-connect": "AWS/ECS"}
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup"
 
 
@@ -37,25 +38,33 @@ def used(shop, requests_per_second=25):
         sending.join()
 
 
-def open_shop(stage, number, *releases, **faults):
+def open_by(stage, source, number):
+    """Open a service on its first release, which CloudWatch counts requests of by one source alone."""
     group = {"targetGroupArn": f"{ARN}/plain-{number}/0123456789abcde{number}"}
-    return stage.open_shop(
-        "plain", *releases, url=False, desired=2, loadBalancers=[BALANCER | group], **faults
-    )
+    connect = {
+        "enabled": True,
+        "namespace": "shops",
+        "services": [{"portName": "http", "discoveryName": f"plain-{number}"}],
+    }
+    ways = {
+        "load-balancer": {"loadBalancers": [BALANCER | group]},
+        "service-connect": {"serviceConnectConfiguration": connect},
+    }
+    return stage.open_shop("plain", "1.0.0", url=False, desired=2, **ways[source])
 
 
 def figures_of(shop, metric, periods=4):
     """Wait until CloudWatch has a figure of a service for so many periods."""
-    arn = shop.service()["loadBalancers"][0]["targetGroupArn"]
-    elb, cloudwatch = shop.stage.world.aws("elbv2"), shop.stage.world.aws("cloudwatch")
-    (balancer,) = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["LoadBalancerArns"]
-    dimensions = {
-        "LoadBalancer": balancer.partition(":loadbalancer/")[2],
-        "TargetGroup": arn.rpartition(":")[2],
-    }
+    service, cloudwatch = shop.service(), shop.stage.world.aws("cloudwatch")
+    balancers = [item["targetGroupArn"] for item in service["loadBalancers"]]
+    dimensions = (
+        of_a_group(shop, balancers[0])
+        if balancers
+        else of_a_name(shop, service["deployments"][0]["serviceConnectConfiguration"], metric)
+    )
     query = {
         "Metric": {
-            "Namespace": "AWS/ApplicationELB",
+            "Namespace": NAMESPACES["load-balancer" if balancers else "service-connect"],
             "MetricName": metric,
             "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
         },
@@ -75,8 +84,21 @@ def figures_of(shop, metric, periods=4):
     until(seen)
 
 
+def of_a_group(shop, arn):
+    elb = shop.stage.world.aws("elbv2")
+    (balancer,) = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["LoadBalancerArns"]
+    return {"LoadBalancer": balancer.partition(":loadbalancer/")[2], "TargetGroup": arn.rpartition(":")[2]}
+
+
+def of_a_name(shop, configuration, metric):
+    name = configuration["services"][0]["discoveryName"]
+    if metric == "RequestCount":
+        return {"DiscoveryName": name, "ServiceName": shop.ecs_service, "ClusterName": shop.cluster}
+    return {"TargetDiscoveryName": name}
+
+
 async def test_an_outage_is_found_put_right_and_seen_to_be_over(stage):
-    shop = open_shop(stage, 1, "1.0.0")
+    shop = open_by(stage, "load-balancer", 1)
     with used(shop):
         figures_of(shop, "RequestCount")
         shop.deploy("1.1.0", FAULT_ERROR_RATE=0.3)
@@ -92,8 +114,9 @@ async def test_an_outage_is_found_put_right_and_seen_to_be_over(stage):
     assert (rates[0]["quality"], rates[-1]["quality"]) == ("bad", "good")
 
 
-async def test_the_cause_is_found_in_the_load_balancer_s_figures_alone(stage):
-    shop = open_shop(stage, 3, "1.0.0")
+@pytest.mark.parametrize("source", NAMESPACES)
+async def test_the_cause_is_found_in_cloudwatch_s_figures_alone(stage, source):
+    shop = open_by(stage, source, 3)
     target = ("--service", shop.name, "--environment", "plain")
     with used(shop):
         figures_of(shop, "RequestCount", periods=16)
@@ -107,14 +130,15 @@ async def test_the_cause_is_found_in_the_load_balancer_s_figures_alone(stage):
     cause = ended.json["findings"][0]
     assert cause.startswith(f"bad-release: errors started with {shop.name}:2: 0.0 % before it"), cause
     rates = [item for item in ended.json["readings"] if item["kind"] == "error-rate"]
-    assert {item["source"] for item in rates} == {"load-balancer"}
+    assert {item["source"] for item in rates} == {source}
     assert rates[-1]["quality"] == "good"
     seen = (cause.partition(": ")[2], rates[0]["detail"], rates[-1]["detail"], ended.json["outcome"])
-    print(f"| load-balancer | `AWS/ApplicationELB` | {' | '.join(seen)} |")  # noqa: T201 - the table's row
+    print(f"| {source} | `{NAMESPACES[source]}` | {' | '.join(seen)} |")  # noqa: T201 - the table's row
 
 
-async def test_a_service_that_refuses_connections_is_never_called_recovered(stage):
-    shop = open_shop(stage, 2, "1.0.0")
+@pytest.mark.parametrize("source", NAMESPACES)
+async def test_a_service_that_refuses_connections_is_never_called_recovered(stage, source):
+    shop = open_by(stage, source, 2)
     shop.deploy("1.1.0", FAULT_REFUSE_AFTER_SECONDS=6)
     shop.until_ended()
     shop.deploy("1.2.0", FAULT_ERROR_RATE=0.3)

@@ -238,7 +238,7 @@ class Shop:
         container = {
             "name": "app",
             "image": f"ai-processor:{version}",
-            "portMappings": [{"containerPort": 8080}],
+            "portMappings": [{"name": "http", "containerPort": 8080}],
             "environment": [{"name": key, "value": str(value)} for key, value in environment.items()],
         }
         registered = self.ecs.register_task_definition(

@@ -95,6 +95,57 @@ def test_points_come_newest_first_unless_asked_otherwise(figures, clock, balanci
     assert ascending == [(START, 2.0), (START + 5, 1.0)]
 
 
+class TestServiceConnect:
+    @pytest.fixture
+    def balancing(self, figures):
+        connect = {"enabled": True, "services": [{"portName": "http", "discoveryName": "shop-api"}]}
+        service = SimpleNamespace(
+            cluster=SimpleNamespace(name="c"),
+            name="shop",
+            status="ACTIVE",
+            config={"serviceConnectConfiguration": connect},
+        )
+        return SimulatedBalancing(lambda: [service], {("c", "shop"): SimpleNamespace(figures=figures)})
+
+    def asked(self, balancing, metric, stat="Sum", **dimensions):
+        named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        stated = {"Namespace": "AWS/ECS", "MetricName": metric, "Dimensions": named}
+        query = {"Id": "q", "MetricStat": {"Metric": stated, "Period": 5, "Stat": stat}}
+        parameters = {"MetricDataQueries": [query], "StartTime": START, "EndTime": START + 60}
+        call = Call("cloudwatch", "GetMetricData", parameters, internal=False)
+        assert is_ours(call)
+        return metric_data(balancing, call)["MetricDataResults"][0]["Values"]
+
+    def test_requests_are_the_service_s_and_answers_the_name_s(self, figures, clock, balancing):
+        for status in (200, 200, 404, 500):
+            figures.forwarded(status, 0.1)
+        figures.failed(502, chosen=False, refused=True)
+        clock.now += 20
+        own = {"ServiceName": "shop", "ClusterName": "c", "DiscoveryName": "shop-api"}
+        name = {"TargetDiscoveryName": "shop-api"}
+        assert self.asked(balancing, "RequestCount", **own) == [4.0]
+        counts = [self.asked(balancing, f"HTTPCode_Target_{kind}XX_Count", **name) for kind in (2, 3, 4, 5)]
+        assert counts == [[2.0], [], [1.0], [1.0]]
+        assert self.asked(balancing, "TargetResponseTime", "p95", **name) == [100.0]
+
+    @pytest.mark.parametrize(
+        ("metric", "dimensions"),
+        [
+            ("RequestCount", {"DiscoveryName": "shop-api", "ServiceName": "other", "ClusterName": "c"}),
+            ("RequestCount", {"TargetDiscoveryName": "shop-api"}),
+            (
+                "HTTPCode_Target_2XX_Count",
+                {"TargetDiscoveryName": "shop-api", "ServiceName": "shop", "ClusterName": "c"},
+            ),
+            ("HTTPCode_Target_2XX_Count", {"TargetDiscoveryName": "other"}),
+        ],
+    )
+    def test_there_are_no_others(self, figures, clock, balancing, metric, dimensions):
+        figures.forwarded(200, 0.1)
+        clock.now += 20
+        assert self.asked(balancing, metric, **dimensions) == []
+
+
 def test_a_percentile_is_of_all_values_of_the_period():
     values = [0.1] * 94 + [2.0] * 6
     assert statistic("p95", values) == 2.0
