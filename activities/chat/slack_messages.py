@@ -95,7 +95,7 @@ GONE = (404, 410)
 """How Slack answers at the address of a webhook that was removed, whatever it says."""
 FIXES: dict[type[OutsideError], str] = {
     CredentialsError: "renew what its variable holds",
-    AccessDeniedError: "invite the app to the channel and give it its scopes",
+    AccessDeniedError: "invite the app to the channel, and give the app the scopes that it needs",
     NotFoundError: "correct the channel in the catalog",
 }
 

@@ -85,7 +85,7 @@ class Templates:
                 text = self._team(self._folder, flavour).get_template(name).render(fields).strip()
                 if text:
                     return _bounded(text)
-                complaint = f"the template {name} of RUNBOOK_TEMPLATES says nothing"
+                complaint = f"the template {name} of RUNBOOK_TEMPLATES renders to an empty text"
             except Exception as error:  # noqa: BLE001 - a template may raise anything, and people must be notified all the same
                 complaint = f"the template {name} of RUNBOOK_TEMPLATES is broken{_where(error)}"
             log.warning("%s; the built-in one is used", complaint)

@@ -37,7 +37,7 @@ def look_at_procedures(catalog: Path, known: KnownProcedures) -> str:
         if name not in known:
             raise WrongError(*known.why_not(name))
     if not known.own:
-        raise NotSetError("only the product's own: no installed package brings any")
+        raise NotSetError("only the built-in ones: no installed package adds a procedure")
     return "; ".join(f"{name} by {source}" for name, source in sorted(known.own.items()))
 
 

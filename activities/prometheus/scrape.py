@@ -187,7 +187,7 @@ def _lines(text: str, requests: str, failures: str) -> tuple[list[str], bool]:
         names = " and ".join(dict.fromkeys((requests, failures)))
         raise RejectedError(
             f"the service's /metrics has {len(lines):,} lines of {names}; {MOST_LINES:,} are read",
-            fix="give these counters fewer labels",
+            fix="remove labels from these counters, so that they have fewer series",
         )
     return lines, any(line.startswith(types) for line in lines)
 

@@ -140,7 +140,7 @@ class _Beating(ActivityInboundInterceptor):
 
 
 class RequireHeartbeatKey(Interceptor):
-    """Marks what heartbeats hold, so that it can be determined what a missing key hides."""
+    """Refuses an attempt whose earlier heartbeats are encrypted with a key that this worker lacks, and names the key."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
         """Wrap an activity."""

@@ -156,7 +156,7 @@ class Pool(Policy):
     def _says_where(self) -> Pool:
         if self.env is None and self.terraform_variable is None:
             raise ValueError(
-                'pool names nothing that holds its size: add env = "…" or terraform_variable = "…"'
+                'pool does not say where its size is set: add env = "…" or terraform_variable = "…"'
             )
         return self
 

@@ -46,7 +46,7 @@ class Announcement(Fact):
     next_update: datetime | None = None
     links: dict[str, str] = Field(default_factory=dict)
     contact: str | None = None
-    """Who is escalated to."""
+    """The contact that the incident is escalated to."""
     instead_of: str | None = None
     """The channel that refuses it for good, with the reason: then it is said here instead."""
 

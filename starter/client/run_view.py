@@ -239,7 +239,7 @@ async def _pieced_together(client: Client, run: Run, catalog: Path | None, *, li
     if not live:
         return known
     where = f": `{elsewhere}` shows it" if elsewhere else ""
-    return known.model_copy(update={"summary": f"It has no page{where}."})
+    return known.model_copy(update={"summary": f"A run of this kind has no page{where}."})
 
 
 async def _ask(client: Client, run: Run, patience: timedelta) -> tuple[bool, Report | None]:

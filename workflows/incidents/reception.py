@@ -138,7 +138,7 @@ class IncidentOrders(Orders):
 
 
 BATCH_BYTES = 512 * 1024
-"""Of one signal with alerts: twice what the receiver sends."""
+"""The most that one signal with alerts may hold: twice what the receiver sends in one."""
 
 
 class Reception(TakesOrders):

@@ -125,4 +125,4 @@ async def test_a_brake_has_no_page_but_says_so_truly(runbook, working):
         await runbook("brake", "on", runbook.environment, "--reason", "x")
         shown = await runbook("show", f"brake/{runbook.environment}", "--json")
     assert (shown.code, shown.json["live"]) == (0, True)
-    assert shown.json["summary"] == "It has no page: `runbook brake` shows it."
+    assert shown.json["summary"] == "A run of this kind has no page: `runbook brake` shows it."

@@ -105,7 +105,7 @@ async def test_what_comes_back_soon_is_held_for_a_while_and_then_started(stage, 
         handle = await stage.fires("HighErrorRate", fingerprint=f"{again}")
         if again:
             seen = await stage.until(lambda now: now.held)
-            assert "ran once lately and did not last" in seen.held
+            assert "ran once recently and the problem is back" in seen.held
             assert seen.procedures == ()
         await stage.running("high-error-rate")
         # Before the procedure ends: an alert that fires on afterwards starts the next one.

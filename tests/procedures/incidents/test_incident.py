@@ -333,7 +333,7 @@ async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_th
         ("alerts", {"alerts": [], "received": "2026-01-01T03:00:00"}, "timezone"),
         ("alerts", b"\xff\x00", "Input should be a valid dictionary"),
         ("close", {"by": "bob"}, "root_cause"),
-        ("note", {"by": "bob"}, "the note says nothing"),
+        ("note", {"by": "bob"}, "the note is empty"),
         ("acknowledge", 7, ""),
         ("approve", {"by": "bob"}, "no procedure is under way"),
         ("procedure_ended", {"report": 1}, "id: Field required"),

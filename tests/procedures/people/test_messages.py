@@ -129,7 +129,7 @@ async def test_notes_and_acknowledgements_are_kept_and_decide_nothing(runbook, o
     gate = await runbook.at_checkpoint(run)
     assert (await run.execute_update(Rollback.acknowledge, {"by": "carol"})).detail == "acknowledged by carol"
     await run.execute_update(Rollback.note, {"by": "carol", "impact": "no orders", "eta": "soon"})
-    assert "the note says nothing" in await refused(run, "note", {"by": "carol"}, kind="InvalidMessage")
+    assert "the note is empty" in await refused(run, "note", {"by": "carol"}, kind="InvalidMessage")
     report = await run.query(Rollback.status)
     assert [(d.kind, d.by, d.detail) for d in report.decisions] == [
         ("acknowledge", "carol", ""),

@@ -143,7 +143,7 @@ WRONG = [
     (
         SMALLEST + "database = { dsn_env = 'SHOP_DSN', pool = { size = 20 } }",
         (
-            f"{SHOP}.database.pool: pool names nothing that holds its size: "
+            f"{SHOP}.database.pool: pool does not say where its size is set: "
             'add env = "…" or terraform_variable = "…"'
         ),
     ),

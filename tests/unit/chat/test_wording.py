@@ -190,7 +190,7 @@ class TestATeamsOwnTemplates:
             ("{{ title.__class__.__mro__ }}", "access to attribute '__class__' of 'str' object is unsafe"),
             ("{{ 1 / 0 }}", "ZeroDivisionError"),
             ("{{ observations.append(1) }}", "SecurityError|unsafe"),
-            ("   ", "says nothing"),
+            ("   ", "renders to an empty text"),
         ],
     )
     def test_a_broken_one_falls_back_to_the_built_in_one_and_says_so(self, folder, template, why, caplog):

@@ -138,6 +138,6 @@ def test_undoing_onto_a_bad_release_must_be_confirmed(inbox, orders):
 
 def test_a_note_must_say_something(inbox, orders):
     assert refused(inbox, "note", {"by": "bob"}) == (
-        "the note says nothing",
+        "the note is empty",
         "give impact, root_cause, eta or observation",
     )

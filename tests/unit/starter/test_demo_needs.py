@@ -1,4 +1,4 @@
-"""A story that misses a program says so, with the fix, before anything starts."""
+"""A story whose program is missing says so, with the fix, before anything starts."""
 
 import pytest
 

@@ -144,7 +144,7 @@ class Orders(ABC):
 def judge_note(note: Note) -> Note:
     """Return a note that says something."""
     if not note.said:
-        raise InvalidMessage("the note says nothing", fix="give impact, root_cause, eta or observation")
+        raise InvalidMessage("the note is empty", fix="give impact, root_cause, eta or observation")
     return note
 
 

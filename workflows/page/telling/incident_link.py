@@ -21,7 +21,7 @@ from workflows.page.telling.record import Record
 
 
 class IncidentLink:
-    """Tells an incident what people hear of a run. A run that belongs to none sends nothing."""
+    """Reports a run's progress and end to its incident. A run without an incident sends nothing."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
