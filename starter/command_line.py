@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from runbook_model.text.plain_text import one_line
-from runbook_model.text.sentences import did_you_mean, with_fix
+from runbook_model.text.sentences import did_you_mean, nearest, with_fix
 from starter.cli import runbook
 from starter.exits import CliError, Exit, bad_input
 
@@ -30,7 +30,8 @@ def run_command(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail(Exit.INTERRUPTED, "interrupted")
     except BrokenPipeError:
-        return _broken_pipe()
+        _discard_output()
+        return Exit.NOT_DONE
     except OSError as error:
         return _unwritten(error) if error.errno in NOT_WRITTEN and not error.filename else _fault(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one line
@@ -65,14 +66,16 @@ def _usage(error: click.UsageError) -> str:
                 for parameter in command.get_params(ctx)
                 if isinstance(parameter, click.Option) and not parameter.hidden
             )
-            known = [name for option in options for name in option.opts]
-            return f"{error.message.rstrip('.')}{did_you_mean(error.option_name, known)}"
+            # Without the dashes, which make short names alike: --reason is no --json.
+            known = [name for option in options for name in option.opts if name.startswith("--")]
+            found = nearest(error.option_name.lstrip("-"), [name.lstrip("-") for name in known])
+            return f"{error.message.rstrip('.')}{f' (did you mean --{found}?)' if found else ''}"
         case _:
             return error.format_message().rstrip(".")
 
 
 def _unwritten(error: OSError) -> Exit:
-    _broken_pipe()
+    _discard_output()
     return _fail(Exit.NOT_DONE, with_fix(f"the output cannot be written: {error.strerror}", "make room"))
 
 
@@ -103,7 +106,6 @@ def _fail(code: Exit, message: str) -> Exit:
     return code
 
 
-def _broken_pipe() -> Exit:
-    # What is still buffered would fail once more when Python closes stdout.
+def _discard_output() -> None:
+    """Let what is still buffered go: it would fail once more when Python closes stdout."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.NOT_DONE

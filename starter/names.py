@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import click
 
 from starter.exits import bad_input
 
@@ -13,6 +16,18 @@ KINDS = frozenset({"incident", "remediation", "plan", "hold", "brake", "drill", 
 """What workflow ids start with; no environment may be called so in a short id."""
 SHORTENED = frozenset({"incident", "remediation"})
 """Kinds of ids that the short id stands for."""
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within limits."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or say which ones are taken."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            limits = f"from {self.min} to {self.max}" if self.max is not None else f"of {self.min} or more"
+            self.fail(f"{str(value)!r} is not a whole number {limits}", param, ctx)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROOM = 60
 """Columns; with fewer, plain lines are easier to read."""
+GAP = 2
+"""Columns between two of a table's."""
 
 
 def answer(document: object) -> None:
@@ -73,6 +75,18 @@ def table(columns: Iterable[str], rows: Iterable[tuple[Iterable[str], str]]) -> 
     for cells, colour in rows:
         laid_out.add_row(*(unbroken(cell) for cell in cells), style=colour)
     return laid_out
+
+
+def show_rows(columns: Sequence[str], rows: Iterable[tuple[Iterable[str], str]]) -> None:
+    """Write a table; where the terminal is too narrow, each row's first cell on a line of its own, the others below it."""
+    listed = [([unbroken(cell) for cell in cells], colour) for cells, colour in rows]
+    widest = [max(map(len, column)) for column in zip(columns, *(cells for cells, _ in listed), strict=True)]
+    terminal = console()
+    if sum(widest) + GAP * len(widest) <= terminal.width:
+        terminal.print(table(columns, listed))
+        return
+    for (first, *others), colour in listed:
+        terminal.print(line(first, colour), line(f"  {' · '.join(others)}", colour), sep="\n")
 
 
 def line(text: str, style: str = "") -> Text:

@@ -150,7 +150,7 @@ class Brake(HasInbox):
         return order
 
     def _switch(self, order: Switch) -> Answer:
-        book, where = self._report.book, order.service or self._report.environment
+        book, where = self._report.book, self._where(order.service)
         rest = tuple(brake for brake in book.on if brake.service != order.service)
         if (rest != book.on) is order.on:
             state = "on" if order.on else "off"
@@ -172,6 +172,11 @@ class Brake(HasInbox):
             return Answer(detail=said)
         return Answer(detail=f"the brake of {where} is off")
 
+    def _where(self, service: str | None) -> str:
+        """Name the environment, or a target of it."""
+        environment = self._report.environment
+        return f"{environment}/{service}" if service else environment
+
     def _until(self, order: Switch) -> datetime | None:
         """Say when an order to switch it on lapses."""
         lapses = order.on and is_agent(order.by) and self._lapses_after is not None
@@ -187,8 +192,10 @@ class Brake(HasInbox):
         book, now = self._report.book, workflow.now()
         over = [item for item in book.on if item.until and item.until <= now]
         for item in over:
-            where = item.service or self._report.environment
-            self._to_announce.append(f"the brake of {where} by {item.by} lapses: an agent's holds no longer")
+            where = self._where(item.service)
+            self._to_announce.append(
+                f"the brake of {where} by {item.by} has lapsed: one of an agent holds for a limited time"
+            )
         if over:
             self._note(
                 book=book.model_copy(update={"on": tuple(item for item in book.on if item not in over)})

@@ -128,9 +128,9 @@ class _Writer:
         )
         yield ""
         yield (
-            f"Of {format_duration(whole)} in all, people were waited for {format_duration(review.shares.people)}, "
-            f"procedures worked {format_duration(review.shares.machine)}, "
-            f"and nothing was under way {format_duration(review.shares.neither)}."
+            f"Of {format_duration(whole)} in all, the procedures waited for people for {format_duration(review.shares.people)} "
+            f"and worked for {format_duration(review.shares.machine)}; "
+            f"for {format_duration(review.shares.neither)} nothing was under way."
         )
         if review.waits:
             yield ""

@@ -41,7 +41,7 @@ class TerminalLines(logging.Formatter):
     """Writes a record for a person who looks on."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S %Z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the line; what it quotes from outside cannot start another."""

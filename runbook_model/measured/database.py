@@ -241,5 +241,5 @@ class Instance(Fact):
     @property
     def summary(self) -> str:
         """What a person reads next to the step."""
-        when = f", last restarted {self.restarted:%H:%M:%S} UTC" if self.restarted else ""
+        when = f", last restarted {self.restarted:%Y-%m-%d %H:%M:%S} UTC" if self.restarted else ""
         return f"{self.name} is {self.status}{when}"

@@ -99,7 +99,7 @@ async def waiting_at(client: Client, text: str, run_id: str | None) -> Run:
 def ending(run: Run) -> str:
     """Say that a run is over."""
     when = f" at {clock(run.ended)}" if run.ended else ""
-    return f"{run.id} has ended{when} ({run.outcome or 'without an outcome'})"
+    return f"{run.id} ended{when} ({run.outcome or 'without an outcome'})"
 
 
 async def _asking(client: Client, run: Run) -> Run:

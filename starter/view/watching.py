@@ -78,22 +78,26 @@ class NewLines:
             return
         report = view.report
         for place, step in enumerate(report.steps):
-            self._once((place, step.step, step.state), f"{step.heading}: {step.step}: {step.state}")
+            text = f"{step.heading}: {step.step}: {step.state}"
+            self._once((place, step.step, step.state), text, step.ended or step.started)
         gate = report.checkpoint
-        if gate and self._once((gate.plan_hash, gate.opened), gate.question):
+        if gate and self._once((gate.plan_hash, gate.opened), gate.question, gate.opened):
             console().print(*list(checkpoint(gate, view.run.id))[1:], sep="\n")
         for decision in report.decisions:
-            self._once((decision.kind, decision.at), f"{decision.kind} by {decision.by}: {decision.detail}")
+            text = f"{decision.kind} by {decision.by}: {decision.detail}"
+            self._once((decision.kind, decision.at), text, decision.at)
         for change in report.changes:
-            self._once(change, f"{change.action}: {change.before} -> {change.after} {change.undone or ''}")
+            text = f"{change.action}: {change.before} -> {change.after} {change.undone or ''}".rstrip()
+            self._once(change, text, view.run.ended)
         for rejected in report.rejected:
-            self._once(rejected.at, f"not used: {rejected.message}: {rejected.why}")
+            self._once(rejected.at, f"not used: {rejected.message}: {rejected.why}", rejected.at)
 
-    def _once(self, key: object, text: str) -> bool:
+    def _once(self, key: object, text: str, at: datetime | None) -> bool:
+        """Say something with the time when it happened; where that is not known, it is new now."""
         if key in self._said:
             return False
         self._said.add(key)
-        say(f"{clock(datetime.now(UTC))}  {text}")
+        say(f"{clock(at or datetime.now(UTC))}  {text}")
         return True
 
     def _write_presence(self, view: RunView | None) -> None:

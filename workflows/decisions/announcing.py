@@ -169,7 +169,7 @@ def observations(account: Account) -> Iterator[str]:
     if account.alerts.untracked:
         yield f"more than {len(account.alerts.kept)} alerts: the newest are no longer distinguished"
     if since := quiet_since(account):
-        yield f"nothing fires since {since:%H:%M:%S} UTC"
+        yield f"no alert has fired since {since:%H:%M:%S} UTC"
     yield from (f"not everybody is notified: {why}" for why in deaf_channels(account).values())
     yield from account.observations
     yield from account.findings[-MOST:]
@@ -194,7 +194,7 @@ def current_action(account: Account) -> str:
     if ask(account):
         return "nothing automatic: a person is needed"
     if since := quiet_since(account):
-        return f"looks whether it stays quiet, since {since:%H:%M:%S} UTC"
+        return f"watches whether it stays quiet; no alert has fired since {since:%H:%M:%S} UTC"
     if account.last and account.last.ended_well:
         return "waits for the alerts to be resolved"
     return UNKNOWN

@@ -70,9 +70,7 @@ def _cooling(started: Sequence[AutomaticStart], wanted: Reservation, now: dateti
     if now >= until:
         return None
     often = "once" if len(before) == 1 else f"{len(before)} times"
-    why = (
-        f"{wanted.procedure} ran {often} recently and the problem is back; it may start by itself again at {until:%H:%M:%S} UTC"
-    )
+    why = f"{wanted.procedure} ran {often} recently and the problem is back; it may start by itself again at {until:%H:%M:%S} UTC"
     return Block(kind="cooling", why=why, until=until)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from runbook_model.catalog.target import Target
 from runbook_model.measured.readings import Reading
 from runbook_model.reports import Task
+from runbook_model.text.sentences import sentence
 from workflows.decisions.diagnosis import Cause, Diagnosis
 
 
@@ -19,8 +20,13 @@ def find_the_cause(target: Target, diagnosis: Diagnosis, readings: Sequence[Read
     """Ask which way to go where the evidence does not settle it."""
     what = "Find the cause, and choose what to do or fix it yourself"
     if diagnosis.cause is Cause.FINE:
-        what = "All readings are good: check what is still wrong, and choose what to do, or skip"
+        what = "Check what is still wrong, and choose what to do, or skip"
     return _now(what, target, diagnosis, readings)
+
+
+def would_ask(task: Task, found: str) -> str:
+    """Say what a plan comes to where a person would be asked, and what was found."""
+    return f"A person would be asked: {sentence(task.what)} Found: {sentence(found)}"
 
 
 def bring_dependency_back(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:

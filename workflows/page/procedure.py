@@ -38,7 +38,8 @@ class ProcedureWorkflow(TakesOrders):
     child_checkpoint = takes_signal("child_checkpoint", "Sent by a child whose checkpoint opened or closed")
     child_changes = takes_signal("child_changes", "Sent by a child that changed something")
     joined = takes_signal(
-        "joined", "Sent by an incident that found this run: the run reports its progress to that incident from now on"
+        "joined",
+        "Sent by an incident that found this run: the run reports its progress to that incident from now on",
     )
 
     @workflow.query(description="The page as it is now: steps, plan, checkpoint, readings, outcome")

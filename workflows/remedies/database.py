@@ -35,6 +35,7 @@ from workflows.decisions.database_remedies import (
 )
 from workflows.decisions.recovery import Judged
 from workflows.decisions.sizing import Reasons, SizePlan, bigger_pool
+from workflows.decisions.tasks import would_ask
 from workflows.page.run import Part, Run
 from workflows.platforms.choice import platform_of
 from workflows.platforms.platform import Running
@@ -140,7 +141,7 @@ def only_planned(run: Run, found: Found, remedy: Remedy | Ending) -> Ending:
         return remedy
     summary = f"This procedure would change nothing: {found.diagnosis.summary}."
     if isinstance(remedy, Task):
-        summary = f"A person would be asked: {remedy.what}. {found.diagnosis.summary}."
+        summary = would_ask(remedy, found.diagnosis.summary)
     if isinstance(remedy, Plan):
         run.page.record.planned(remedy)
         summary = f"{remedy.headline}: planned, nothing was changed."

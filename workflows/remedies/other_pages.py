@@ -12,7 +12,7 @@ from runbook_model.measured.readings import STANDARD_LOOKS, Reading
 from runbook_model.messages import ProcedureRequest, RollbackRequest
 from runbook_model.reports import Ending, Outcome, Report, Task
 from workflows.decisions.diagnosis import Diagnosis
-from workflows.decisions.tasks import bring_dependency_back, find_the_cause, see_more
+from workflows.decisions.tasks import bring_dependency_back, find_the_cause, see_more, would_ask
 from workflows.page.run import DiagnosedRun, Part
 from workflows.platforms.choice import platform_of
 from workflows.remedies.restart import restart
@@ -108,7 +108,7 @@ async def ask_person_to_act(
     before = await as_it_is(run)
     task = asking(target, diagnosis, before.sample.readings)
     if run.request.plan_only:
-        page.end(Outcome.PLANNED, f"A person would be asked: {task.what}. {diagnosis.summary}.")
+        page.end(Outcome.PLANNED, would_ask(task, diagnosis.summary))
     restarts = {f"restart-{name}": partial(restart, run, name) for name in before.running.restartable}
     ways = restarts or ways
     answer = await page.task(task, target, tuple(ways))

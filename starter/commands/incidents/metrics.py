@@ -19,7 +19,7 @@ from starter.client.connect import converse
 from starter.client.known_targets import check_known
 from starter.client.measures import Measured, measure
 from starter.client.runs import Run, find, of_scope
-from starter.names import Scope
+from starter.names import Scope, WholeNumber
 from starter.printing import answer, note, say
 from starter.target_options import takes_scope
 
@@ -43,7 +43,7 @@ class Times(BaseModel):
 @click.option(
     "--days",
     metavar="N",
-    type=click.IntRange(1, 3650),
+    type=WholeNumber(1, 3650),
     default=30,
     show_default=True,
     help="Count what ended in the last N days.",

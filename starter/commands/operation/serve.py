@@ -14,6 +14,7 @@ from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.commands.operation.webhook import LISTEN
 from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
+from starter.names import WholeNumber
 from starter.printing import note, say
 from starter.processes.listening import parse_address
 from starter.processes.machine import Machine
@@ -38,7 +39,7 @@ DATA = "~/.local/share/incident-runbooks"
 @click.option(
     "--port",
     metavar="PORT",
-    type=click.IntRange(1024, HIGHEST_PORT),
+    type=WholeNumber(1024, HIGHEST_PORT),
     default=PORT,
     show_default=True,
     help="Temporal's port on loopback; its UI is 1000 above.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from temporalio.client import Client
@@ -15,13 +15,9 @@ from starter.client.connect import converse
 from starter.client.known_targets import check_known
 from starter.client.run_view import stamp
 from starter.client.runs import Run, find, of_scope
-from starter.names import Scope
-from starter.printing import answer, clock, note, on_terminal, say, show, table
+from starter.names import Scope, WholeNumber
+from starter.printing import answer, clock, note, on_terminal, say, show_rows
 from starter.target_options import takes_scope
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
 
 COLUMNS = ("id", "procedure", "service", "environment", "state", "outcome", "started", "ended")
 SHOWN = ("id", "procedure", "state", "outcome", "started", "ended")
@@ -36,7 +32,7 @@ SHOWN = ("id", "procedure", "state", "outcome", "started", "ended")
 @click.option(
     "--limit",
     metavar="N",
-    type=click.IntRange(1, 10_000),
+    type=WholeNumber(1, 10_000),
     default=50,
     show_default=True,
     help="At most N runs, the newest.",
@@ -67,12 +63,12 @@ async def _list(client: Client, caller: Caller, scope: Scope, query: str, limit:
     elif not rows:
         note("no runs")
     elif on_terminal():
-        show(_table(arrange(runs)))
+        show_rows(SHOWN, _cells(arrange(runs)))
     else:
         for row in rows:
             say("\t".join(row[column] or "-" for column in COLUMNS))
     if more:
-        note(f"there are more than these {limit}; narrow the list, or raise --limit")
+        note(f"there are more runs than the {limit} shown; narrow the list, or raise --limit")
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -90,9 +86,8 @@ def _row(run: Run) -> dict[str, Any]:
     }
 
 
-def _table(tree: Iterable[tuple[int, Run]]) -> Table:
-    """Lay runs out for people: the id says where, and times are in the local zone."""
-    rows = []
+def _cells(tree: Iterable[tuple[int, Run]]) -> Iterator[tuple[list[str], str]]:
+    """Return what people see of each run, with its colour: the id says where, and times are in the local zone."""
     for depth, run in tree:
         row = _row(run) | {
             "id": f"{'  ' * depth}{run.id}",
@@ -100,8 +95,7 @@ def _table(tree: Iterable[tuple[int, Run]]) -> Table:
             "ended": clock(run.ended) if run.ended else None,
         }
         colour = "yellow" if row["state"] == "awaiting-approval" else ""
-        rows.append(([row[column] or "-" for column in SHOWN], colour))
-    return table(SHOWN, rows)
+        yield [row[column] or "-" for column in SHOWN], colour
 
 
 def arrange(runs: Iterable[Run]) -> Iterator[tuple[int, Run]]:

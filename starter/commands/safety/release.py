@@ -19,7 +19,7 @@ from starter.client.runs import Run
 from starter.client.signing import approvals_of, sign_order, signs_in
 from starter.exits import bad_input
 from starter.names import Pair
-from starter.printing import answer, clock, note, on_terminal, say, show, table
+from starter.printing import answer, clock, note, on_terminal, say, show_rows
 from starter.signing import KEY, SigningOptions, takes_signing
 from starter.target_options import target_argument
 from workflows.decisions.rollback.plan import find_release
@@ -41,6 +41,7 @@ def command() -> None:
 
 @command.command(
     "list",
+    short_help="List a service's releases, newest first.",
     epilog=example("runbook release list prod/ai-processor", "runbook release list prod/ai-processor --json"),
 )
 @target_argument
@@ -152,7 +153,7 @@ def _print(caller: Caller, page: LedgerPage) -> None:
     if caller.as_json:
         answer(document(page))
     elif on_terminal():
-        show(table(COLUMNS, [(_row(entry), _colour(entry)) for entry in page.entries]))
+        show_rows(COLUMNS, [(_row(entry), _colour(entry)) for entry in page.entries])
     else:
         for entry in page.entries:
             say("\t".join(_row(entry)))

@@ -31,8 +31,8 @@ from starter.client.standing import (
     statement_of,
 )
 from starter.exits import CliError, bad_input
-from starter.names import parse_pair
-from starter.printing import answer, clock, note, say, show, table
+from starter.names import WholeNumber, parse_pair
+from starter.printing import answer, clock, note, on_terminal, say, show_rows
 from starter.signing import KEY, SigningOptions, takes_signing
 
 COLUMNS = ("name", "targets", "procedures", "calls", "most tasks", "until", "signed by")
@@ -52,6 +52,7 @@ def command() -> None:
 
 @command.command(
     "sign",
+    short_help="Sign a standing statement.",
     epilog=example(
         "runbook standing sign standing/more.json --target prod/shop --procedure high-latency --action UpdateService "
         "--most-tasks 4 --until 90d --as bob --sign ~/.ssh/decisions",
@@ -84,7 +85,7 @@ def command() -> None:
 @click.option(
     "--most-tasks",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="The most tasks that may be set. Without it no count may be.",
 )
 @click.option(
@@ -216,7 +217,9 @@ def _keep(path: Path, found: StandingFile) -> None:
 
 
 @command.command(
-    "list", epilog=example("runbook standing list", "runbook standing list /etc/runbook/standing --json")
+    "list",
+    short_help="List standing statements, and who signed them.",
+    epilog=example("runbook standing list", "runbook standing list /etc/runbook/standing --json"),
 )
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True))
 @takes_caller("--json")
@@ -238,8 +241,11 @@ def list_standing(caller: Caller, folder: Path | None) -> None:
             note(str(error))
     if caller.as_json:
         answer([_document(path, file) for path, file in found])
+    elif on_terminal():
+        show_rows(COLUMNS, [(_row(path, file), _colour(file)) for path, file in found])
     else:
-        show(table(COLUMNS, [(_row(path, file), _colour(file)) for path, file in found]))
+        for path, file in found:
+            say("\t".join(_row(path, file)))
 
 
 def _document(path: Path, file: StandingFile) -> dict[str, Any]:

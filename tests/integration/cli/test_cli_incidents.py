@@ -68,7 +68,7 @@ async def test_an_incident_that_a_person_found_from_its_opening_to_its_end(runbo
         ended = await runbook("watch", runbook.short, "--json")
         assert (ended.code, ended.json["outcome"]) == (1, "inconclusive")
         again = await runbook("ack", runbook.short)
-        assert (again.code, "has ended" in again.err) == (5, True)
+        assert (again.code, " ended at " in again.err) == (5, True)
 
 
 async def test_what_runs_belongs_to_the_incident_and_is_listed_with_it(runbook, working):

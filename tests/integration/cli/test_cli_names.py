@@ -58,7 +58,7 @@ async def test_a_list_says_when_there_is_more(started):
         pass
     listed = await started("list", started.environment, "--limit", "1", "--json")
     assert len(listed.json) == 1
-    assert "there are more than these 1; narrow the list, or raise --limit" in listed.err
+    assert "there are more runs than the 1 shown; narrow the list, or raise --limit" in listed.err
 
 
 async def test_open_runs_are_completed(started):

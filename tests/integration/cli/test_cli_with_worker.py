@@ -143,7 +143,7 @@ async def test_what_has_ended_cannot_be_aborted_or_approved(runbook):
         ):
             late = await runbook(*verb, user="bob")
             assert late.code == 5
-            assert "has ended" in late.err
+            assert " ended at " in late.err
             assert len(late.err.splitlines()) == 1
 
 

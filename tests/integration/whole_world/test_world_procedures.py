@@ -72,8 +72,8 @@ async def test_on_a_service_that_is_well_a_person_is_asked_and_nothing_is_change
     for procedure in FIND_OUT_FIRST:
         await staging.start(procedure)
         page = await staging.asked()
-        assert page.checkpoint.task.what.startswith("All readings are good: check what is still wrong")
-        assert page.findings[0].startswith("fine: "), page.findings
+        assert page.checkpoint.task.what.startswith("Check what is still wrong")
+        assert page.findings[0].startswith("all readings are good: "), page.findings
         page = await staging.answer(option="skip")
         assert (page.outcome, page.changes) == ("inconclusive", ())
         assert staging.changes(and_marks=True) == []

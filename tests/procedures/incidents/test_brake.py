@@ -30,7 +30,9 @@ async def brake(stage, *, on: bool, service: str | None = None):
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
     order = {"by": "alice", "on": on, "service": service, "reason": "migration"}
-    await handle.execute_update(Brake.switch, order)
+    answer = await handle.execute_update(Brake.switch, order)
+    target = f"{stage.environment}/{service}" if service else stage.environment
+    assert answer.detail.startswith(f"the brake of {target} is {'on' if on else 'off'}")
     return stage.client.get_workflow_handle(handle.id)
 
 

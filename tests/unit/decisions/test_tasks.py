@@ -21,6 +21,7 @@ from workflows.decisions.tasks import (
     make_room_in_the_cluster,
     see_more,
     use_less,
+    would_ask,
 )
 
 TARGET = a_target(repository="https://git.test/shop", links={"grafana": "https://grafana.test"})
@@ -40,7 +41,11 @@ def test_what_the_remedy_waits_for_is_immediate_and_shows_what_was_measured(ask)
 
 def test_where_all_readings_are_good_people_are_not_asked_for_a_cause():
     fine = Diagnosis(cause=Cause.FINE, because=("0.0 % fail",))
-    assert find_the_cause(TARGET, fine, READINGS).what.startswith("All readings are good")
+    task = find_the_cause(TARGET, fine, READINGS)
+    assert would_ask(task, fine.summary) == (
+        "A person would be asked: Check what is still wrong, and choose what to do, or skip. "
+        "Found: all readings are good: 0.0 % fail."
+    )
 
 
 def test_what_could_not_be_read_is_said_once():

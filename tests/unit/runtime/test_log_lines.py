@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -64,7 +65,7 @@ def test_an_error_is_reported_in_the_same_line():
 
 
 def test_on_a_terminal_a_line_is_for_people():
-    assert logged(TerminalLines()).endswith("WARNING it is so")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \S+ WARNING it is so", logged(TerminalLines()))
     info = ActivityEnvironment().info
     assert in_an_activity(TerminalLines()).endswith(f"it is so  [{info.workflow_id} · {info.activity_type}]")
 

@@ -64,6 +64,12 @@ def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
         assert CliRunner().invoke(leaf, words).exit_code == 0
 
 
+@pytest.mark.parametrize("group", ["catalog", "release", "standing"])
+def test_a_groups_help_cuts_no_sentence_off(say, group):
+    _, out, _ = say(group)
+    assert [text for text in out.splitlines() if text.endswith("...")] == []
+
+
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
@@ -99,7 +105,14 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
         (["open", "prod"], "'prod' is not a target; write ENVIRONMENT/SERVICE"),
         (["open", "prod/a", "--procedure", "rolback"], "(did you mean rollback?)"),
         (["list", "prod/a", "--environment", "prod"], "the target is given twice"),
-        (["list", "--limit", "0"], "0 is not in the range"),
+        (["list", "--limit", "0"], "Invalid value for '--limit': '0' is not a whole number from 1 to 10000"),
+        (
+            ["list", "--limit", "abc"],
+            "'abc' is not a whole number from 1 to 10000; see `runbook list --help`",
+        ),
+        (["metrics", "--days", "-1"], "'-1' is not a whole number from 1 to 3650"),
+        (["close", "prod/a", "--reason", "x"], "No such option '--reason'; see `runbook close --help`"),
+        (["metrics", "--since", "1d"], "No such option '--since'; see `runbook metrics --help`"),
         (["strat"], "No such command 'strat' (did you mean start?); see `runbook --help`"),
         (
             ["show", "prod/a", "--jsn"],

@@ -106,7 +106,8 @@ class Diagnosis(Message):
         """One line for people."""
         because = "; ".join(self.because)
         doubts = "; ".join(doubt for doubt in self.doubts if doubt not in because)
-        return f"{self.cause}: {because} (but {doubts})" if doubts else f"{self.cause}: {because}"
+        found = "all readings are good" if self.cause is Cause.FINE else self.cause
+        return f"{found}: {because} (but {doubts})" if doubts else f"{found}: {because}"
 
     def citing(self, *lines: str, **asked: Evidence) -> Diagnosis:
         """Return it with what a person looks at: what was read, and how Prometheus was asked."""
