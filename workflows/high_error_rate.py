@@ -12,10 +12,17 @@ from runbook_model.reports import Ending
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow, runs_page
-from workflows.page.run import HEADINGS, Run, open_run
+from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import ask_person_to_choose, note_cause, repair_dependency, roll_back
 from workflows.remedies.scale_out import scale_out
+
+HEADINGS = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Put it right",
+    Part.WAIT: "Wait for steady state",
+    Part.VERIFY: "Verify",
+}
 
 
 @workflow.defn

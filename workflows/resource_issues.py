@@ -13,12 +13,19 @@ from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
 from workflows.decisions.tasks import find_the_leak, use_less
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow, runs_page
-from workflows.page.run import HEADINGS, Run, open_run
+from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import ask_person_to_choose, note_cause, repair_dependency
 from workflows.remedies.scale_out import scale_out_or_up, ways_to_scale
 
 LOOKS = (*STANDARD_LOOKS, "cpu", "memory")
+
+HEADINGS = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Put it right",
+    Part.WAIT: "Wait for steady state",
+    Part.VERIFY: "Verify",
+}
 
 
 @workflow.defn

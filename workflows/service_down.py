@@ -12,7 +12,7 @@ from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.tasks import make_room_in_the_cluster
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow, runs_page
-from workflows.page.run import HEADINGS, Run, open_run
+from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import (
     ask_person_to_act,
@@ -23,6 +23,13 @@ from workflows.remedies.other_pages import (
 )
 from workflows.remedies.restart import restart
 from workflows.remedies.verification import measure
+
+HEADINGS = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Put it right",
+    Part.WAIT: "Wait for steady state",
+    Part.VERIFY: "Verify",
+}
 
 
 @workflow.defn

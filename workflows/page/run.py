@@ -34,15 +34,6 @@ class Part(StrEnum):
     VERIFY = "verify"
 
 
-HEADINGS = {
-    Part.ASK: "Ask before changing anything",
-    Part.PUT_RIGHT: "Put it right",
-    Part.WAIT: "Wait for steady state",
-    Part.VERIFY: "Verify",
-}
-"""The usual headings of these parts; a page with others has a table of its own."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run of a page on one service."""
