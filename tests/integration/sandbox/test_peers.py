@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ecs_world import CLUSTER, SERVICE, Script
-from test_ecs_strategies import PAIR, PAUSE
 
 pytestmark = pytest.mark.rare
 
@@ -71,43 +70,6 @@ def test_the_aws_cli_shows_and_stops_service_deployments(world: World, tmp_path:
     arn = listed["serviceDeployments"][0]["serviceDeploymentArn"]
     aws(world, tmp_path, "stop-service-deployment", "--service-deployment-arn", arn)
     world.until(lambda: world.deployment(arn)["status"] == "ROLLBACK_SUCCESSFUL")
-
-
-def test_the_aws_cli_makes_releases_continues_and_deletes_a_blue_green_service(
-    world: World, tmp_path: Path
-) -> None:
-    world.ecs.create_cluster(clusterName=CLUSTER)
-    service = {
-        "cluster": CLUSTER,
-        "serviceName": SERVICE,
-        "taskDefinition": world.release("1.0.0"),
-        "desiredCount": 1,
-        "loadBalancers": [PAIR],
-        "deploymentConfiguration": {"strategy": "BLUE_GREEN", "lifecycleHooks": [PAUSE]},
-    }
-    made = aws(world, tmp_path, "create-service", "--cli-input-json", json.dumps(service))["service"]
-    assert made["deploymentConfiguration"]["strategy"] == "BLUE_GREEN"
-    world.until(lambda: world.deployment()["status"] == "SUCCESSFUL")
-
-    where = ("--cluster", CLUSTER, "--service", SERVICE)
-    updated = aws(world, tmp_path, "update-service", *where, "--task-definition", world.release("1.1.0"))
-    arn = updated["service"]["currentServiceDeployment"]
-    world.until(lambda: hooks(world))
-    shown = aws(world, tmp_path, "describe-service-deployments", "--service-deployment-arns", arn)
-    (deployment,) = shown["serviceDeployments"]
-    (hook,) = deployment["lifecycleHookDetails"]
-    assert (deployment["lifecycleStage"], hook["status"]) == ("POST_TEST_TRAFFIC_SHIFT", "AWAITING_ACTION")
-    asked = ("--service-deployment-arn", arn, "--hook-id", hook["hookId"])
-    aws(world, tmp_path, "continue-service-deployment", *asked)
-    world.until(lambda: world.deployment()["status"] == "SUCCESSFUL")
-    aws(world, tmp_path, "delete-service", *where, "--force")
-    world.until(lambda: world.service()["status"] == "INACTIVE")
-
-
-def hooks(world: World) -> Any:
-    """Return the hooks of the current deployment that wait for somebody."""
-    found = world.deployment().get("lifecycleHookDetails", [])
-    return [hook for hook in found if hook["status"] == "AWAITING_ACTION"]
 
 
 def test_the_aws_cli_prints_the_refusals_of_aws(world: World, tmp_path: Path) -> None:
