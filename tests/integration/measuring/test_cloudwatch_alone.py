@@ -136,9 +136,8 @@ async def test_the_cause_is_found_in_cloudwatch_s_figures_alone(stage, source):
     print(f"| {source} | `{NAMESPACES[source]}` | {' | '.join(seen)} |")  # noqa: T201 - the table's row
 
 
-@pytest.mark.parametrize("source", NAMESPACES)
-async def test_a_service_that_refuses_connections_is_never_called_recovered(stage, source):
-    shop = open_by(stage, source, 2)
+async def test_a_service_that_refuses_connections_is_never_called_recovered(stage):
+    shop = open_by(stage, "load-balancer", 2)
     shop.deploy("1.1.0", FAULT_REFUSE_AFTER_SECONDS=6)
     shop.until_ended()
     shop.deploy("1.2.0", FAULT_ERROR_RATE=0.3)
