@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_rds import RDSClient
@@ -151,9 +152,9 @@ class AwsClients:
         """Return the Application Auto Scaling client of an account."""
         return cast("ApplicationAutoScalingClient", self._aws("application-autoscaling", account))
 
-    def elb(self, account: Account) -> Any:
-        """Return the Elastic Load Balancing client of an account; its type is no package that is installed."""
-        return self._aws("elbv2", account)
+    def elb(self, account: Account) -> ElasticLoadBalancingv2Client:
+        """Return the Elastic Load Balancing client of an account."""
+        return cast("ElasticLoadBalancingv2Client", self._aws("elbv2", account))
 
     def sts(self, account: Account) -> STSClient:
         """Return the STS client of an account."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook_model.catalog.target import Target
@@ -52,7 +53,7 @@ def _groups_of(clients: AwsClients, target: Target, revision: str) -> frozenset[
     )
 
 
-def _share(rule: dict[str, Any], groups: frozenset[str]) -> float | None:
+def _share(rule: Mapping[str, Any], groups: frozenset[str]) -> float | None:
     """Return the percent that a rule sends to some target groups; None where it forwards to none at all."""
     weights: dict[str, float] = {}
     for action in rule.get("Actions", []):

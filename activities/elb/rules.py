@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from runbook_model.catalog.target import Target
@@ -26,7 +27,7 @@ def read_weights(clients: AwsClients, target: Target, rule: str) -> dict[str, fl
     return {arn: 100 * weight / total for arn, weight in weights.items()} if total else {}
 
 
-def _groups(action: dict[str, Any]) -> list[dict[str, Any]]:
+def _groups(action: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the groups that an action forwards to; one alone may have no weight."""
     alone = [{"TargetGroupArn": action["TargetGroupArn"]}] if "TargetGroupArn" in action else []
     return [
