@@ -101,7 +101,8 @@ class Balanced:
         if asked is None or seen is None or seen.connect is None:
             return asked
         tasks = (seen.service.running, seen.service.desired)
-        return errors_of_answers(asked, seen.connect, window, tasks, least)
+        health = bool(self._target.url or seen.service.target_groups)
+        return errors_of_answers(asked, seen.connect, window, tasks, least, health=health)
 
     async def connect_p95(self, end: datetime | None = None) -> Measurement | None:
         """Measure in what time 95 % of the requests by Service Connect were answered."""

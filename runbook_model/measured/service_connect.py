@@ -46,11 +46,18 @@ class ConnectFigures(Fact):
 
 
 def errors_of_answers(
-    asked: Measurement, found: ConnectFigures, window: Published, tasks: tuple[int, int], least: int
+    asked: Measurement,
+    found: ConnectFigures,
+    window: Published,
+    tasks: tuple[int, int],
+    least: int,
+    *,
+    health: bool,
 ) -> Measurement:
     """Return the share of answers that failed.
 
-    Refused connections are in no figure, so it is good only where nearly every request has an answer and all tasks run.
+    Refused connections are in no figure, so it is good only where nearly every request has an answer, all tasks run, and
+    something else asks for the service's health.
 
     Args:
         asked: the question.
@@ -58,6 +65,7 @@ def errors_of_answers(
         window: the time that counts.
         tasks: how many run, and how many are wanted.
         least: how many answers say something.
+        health: whether something asks for its health: at its address, or its targets'.
     """
     requests, answered = _counts(found, window)
     if why := found.why or _not_its_own(requests, answered):
@@ -69,7 +77,7 @@ def errors_of_answers(
         failed=failed,
         by_type={"5xx": failed} if failed else {},
         note=window.words,
-        unsure=_unsure(requests, answered, tasks),
+        unsure=_unsure(requests, answered, tasks, health=health),
     )
     return measured.if_enough(least)
 
@@ -108,9 +116,13 @@ def _not_its_own(requests: float, answered: float) -> str:
     return ""
 
 
-def _unsure(requests: float, answered: float, tasks: tuple[int, int]) -> str:
+def _unsure(requests: float, answered: float, tasks: tuple[int, int], *, health: bool) -> str:
     """Say what keeps it from being good."""
     running, desired = tasks
     if answered < requests * (1 - NEAR):
         return f"{count_of(round(requests) - round(answered), 'more request')} with no answer that is known"
-    return f"{running} of {count_of(desired, 'task')} run" if running < desired else ""
+    if running < desired:
+        return f"{running} of {count_of(desired, 'task')} run"
+    return (
+        "" if health else "refused connections are not counted, and nothing asks for its health: give its url"
+    )

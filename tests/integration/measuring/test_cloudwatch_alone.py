@@ -114,26 +114,48 @@ async def test_an_outage_is_found_put_right_and_seen_to_be_over(stage):
     assert (rates[0]["quality"], rates[-1]["quality"]) == ("bad", "good")
 
 
-@pytest.mark.parametrize("source", NAMESPACES)
-async def test_the_cause_is_found_in_cloudwatch_s_figures_alone(stage, source):
-    shop = open_by(stage, source, 3)
-    target = ("--service", shop.name, "--environment", "plain")
+@contextmanager
+def with_a_bad_release(shop):
+    """Have a release fail requests that CloudWatch has counted long enough."""
     with used(shop):
         figures_of(shop, "RequestCount", periods=16)
         shop.deploy("1.1.0", FAULT_ERROR_RATE=0.3)
         shop.until_ended()
         figures_of(shop, "HTTPCode_Target_5XX_Count", periods=10)
-        ended = await shop.cli("start", "high-error-rate", *target, "--wait", "--json", "--reason", "errors")
+        yield ("start", "high-error-rate", "--service", shop.name, "--environment", "plain", "--json")
+
+
+async def test_the_cause_is_found_in_the_load_balancer_s_figures_alone(stage):
+    shop = open_by(stage, "load-balancer", 3)
+    with with_a_bad_release(shop) as start:
+        ended = await shop.cli(*start, "--wait", "--reason", "errors")
     assert (ended.code, ended.json["outcome"]) == (0, "recovered"), ended.err
     assert shop.runs() == f"{shop.name}:1"
     assert shop.changes() == ["UpdateService"]
     cause = ended.json["findings"][0]
     assert cause.startswith(f"bad-release: errors started with {shop.name}:2: 0.0 % before it"), cause
     rates = [item for item in ended.json["readings"] if item["kind"] == "error-rate"]
-    assert {item["source"] for item in rates} == {source}
+    assert {item["source"] for item in rates} == {"load-balancer"}
     assert rates[-1]["quality"] == "good"
     seen = (cause.partition(": ")[2], rates[0]["detail"], rates[-1]["detail"], ended.json["outcome"])
-    print(f"| {source} | `{NAMESPACES[source]}` | {' | '.join(seen)} |")  # noqa: T201 - the table's row
+    print(f"| load-balancer | {' | '.join(seen)} |")  # noqa: T201 - the table's row
+
+
+async def test_service_connect_alone_finds_the_cause_too_and_a_person_says_whether_it_is_over(stage):
+    shop = open_by(stage, "service-connect", 3)
+    with with_a_bad_release(shop) as start:
+        assert (await shop.cli(*start, "--reason", "errors")).code == 0
+        run = stage.client.get_workflow_handle(shop.id)
+        report = await seen(run, lambda report: report.state is State.AWAITING_APPROVAL)
+        assert report.checkpoint.question == "Recovery is not verified: how to continue?"
+        await shop.cli("abort", shop.short, "--reason", "the test is over", "--keep")
+        ended = await run.result()
+    assert shop.changes() == ["UpdateService"]
+    assert ended["findings"][0].startswith(f"bad-release: errors started with {shop.name}:2: 0.0 % before it")
+    rates = [item for item in ended["readings"] if item["kind"] == "error-rate"]
+    assert {item["source"] for item in rates} == {"service-connect"}
+    assert "nothing asks for its health" in rates[-1]["detail"]
+    assert ended["verdict"] != "recovered"
 
 
 async def test_a_service_that_refuses_connections_is_never_called_recovered(stage):

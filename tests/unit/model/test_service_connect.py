@@ -51,8 +51,9 @@ def figures(requests=500, ok=500, failed=0, p95=None, **more):
     return ConnectFigures(names=(name,))
 
 
-def judged(found, tasks=(2, 2)):
-    return error_reading(errors_of_answers(ASKED, found, WINDOW, tasks, 50), None, a_target(), NOW)
+def judged(found, tasks=(2, 2), *, health=True):
+    measured = errors_of_answers(ASKED, found, WINDOW, tasks, 50, health=health)
+    return error_reading(measured, None, a_target(), NOW)
 
 
 class TestErrors:
@@ -102,7 +103,13 @@ class TestErrors:
 
     def test_discovery_names_are_added_up(self):
         names = figures().names + figures(ok=400, failed=100).names
-        assert errors_of_answers(ASKED, ConnectFigures(names=names), WINDOW, (2, 2), 50).value == 0.1
+        assert judged(ConnectFigures(names=names)).value == 0.1
+
+    def test_alone_they_are_never_good_since_refused_connections_are_in_none_of_them(self):
+        reading = judged(figures(), health=False)
+        assert reading.quality is N
+        assert "nothing asks for its health: give its url" in reading.detail
+        assert judged(figures(ok=400, failed=100), health=False).quality is B
 
 
 class TestLatency:
