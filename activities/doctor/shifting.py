@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from activities.doctor.looking import NotSetError, WrongError
-from activities.elb.rules import read_weights
+from activities.ecs.traffic import read_weights
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:

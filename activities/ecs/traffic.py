@@ -1,4 +1,4 @@
-"""Where production traffic really goes: the weights of the rules, and the healthy targets; blocks."""
+"""Where production traffic really goes: the weights of the rules, and the healthy targets. All of it blocks."""
 
 from __future__ import annotations
 
@@ -32,14 +32,28 @@ def read_traffic(clients: AwsClients, target: Target, revision: str, rules: tupl
         groups = _groups_of(clients, target, revision)
         if not groups:
             return Traffic(unread="ECS names no target group of the revision")
-        with clients.naming_errors(f"describe the rules of {target.ecs_service}"):
-            elb = clients.elb(target.account)
-            found = elb.describe_rules(RuleArns=readable)["Rules"]
-        shares = [share for rule in found if (share := _share(rule, groups)) is not None]
+        weights = [read_weights(clients, target, rule) for rule in readable]
+        shares = [sum(found.get(group, 0.0) for group in groups) for found in weights if found]
         healthy = min(_healthy(clients, target, group) for group in groups)
     except RunbookError as error:
         return Traffic(unread=error.message)
     return Traffic(share=min(shares, default=None), healthy=healthy)
+
+
+def read_weights(clients: AwsClients, target: Target, rule: str) -> dict[str, float]:
+    """Read what percent of its requests a listener rule sends to each target group, by ARN; blocks.
+
+    Raises:
+        OutsideError: the rule cannot be read.
+    """
+    with clients.naming_errors(f"describe the listener rule of {target.ecs_service}"):
+        found = clients.elb(target.account).describe_rules(RuleArns=[rule])["Rules"]
+    weights: dict[str, float] = {}
+    for action in (action for item in found for action in item.get("Actions", [])):
+        for group in _groups_of_action(action):
+            weights[group["TargetGroupArn"]] = weights.get(group["TargetGroupArn"], 0.0) + group["Weight"]
+    total = sum(weights.values())
+    return {arn: 100 * weight / total for arn, weight in weights.items()} if total else {}
 
 
 def _groups_of(clients: AwsClients, target: Target, revision: str) -> frozenset[str]:
@@ -53,18 +67,15 @@ def _groups_of(clients: AwsClients, target: Target, revision: str) -> frozenset[
     )
 
 
-def _share(rule: Mapping[str, Any], groups: frozenset[str]) -> float | None:
-    """Return the percent that a rule sends to some target groups; None where it forwards to none at all."""
-    weights: dict[str, float] = {}
-    for action in rule.get("Actions", []):
-        forward = action.get("ForwardConfig", {}).get("TargetGroups", [])
-        for item in forward or ([action] if "TargetGroupArn" in action else []):
-            weights[item["TargetGroupArn"]] = weights.get(item["TargetGroupArn"], 0) + item.get("Weight", 1)
-    total = sum(weights.values())
-    return 100.0 * sum(weights.get(group, 0) for group in groups) / total if total else None
-
-
 def _healthy(clients: AwsClients, target: Target, group: str) -> int:
     with clients.naming_errors(f"describe the target health of {target.ecs_service}"):
         found = clients.elb(target.account).describe_target_health(TargetGroupArn=group)
     return sum(item["TargetHealth"]["State"] == "healthy" for item in found["TargetHealthDescriptions"])
+
+
+def _groups_of_action(action: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the groups that an action forwards to; one alone may have no weight."""
+    alone = [{"TargetGroupArn": action["TargetGroupArn"]}] if "TargetGroupArn" in action else []
+    return [
+        {"Weight": 1.0, **group} for group in action.get("ForwardConfig", {}).get("TargetGroups", []) or alone
+    ]

@@ -307,7 +307,7 @@ class TestTraffic:
         with ecs.asked_for_exactly_this():
             found = read_traffic(ecs.clients, TARGET, revision_arn(3), (RULE,))
         assert (found.share, found.healthy) == (None, None)
-        assert "DescribeRules" in found.unread or "describe the rules" in found.unread
+        assert "describe the listener rule" in found.unread
 
     @pytest.mark.parametrize(
         "rules", [(), ("arn:aws:elasticloadbalancing:us-east-1:1:listener/net/shop/1/2",)]
