@@ -19,13 +19,9 @@ from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory
 from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Undone, Verdict
 from workflows.decisions.rollback.plan import RollbackPlan, asking_after
-from workflows.decisions.rollback.releases import (
-    needs_more,
-    only_tags_are_left,
-    plan_from_tags,
-    plan_rollback,
-)
+from workflows.decisions.rollback.releases import needs_more, plan_rollback
 from workflows.decisions.rollback.shifting import asking_after_a_stop, still_serves, unless_known
+from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
 from workflows.decisions.terraform.rollback import TerraformRollback
 from workflows.page.run import Run
 from workflows.platforms.deployment import (

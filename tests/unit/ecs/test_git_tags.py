@@ -11,7 +11,7 @@ from runbook_model.errors import RejectedError
 from runbook_model.releases.release import Image
 from tests.observing import a_target
 from tests.procedures.stage.outside import Outside, release
-from workflows.decisions.rollback.releases import only_tags_are_left, plan_from_tags
+from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
 
 TAGS = ("v1.3.0", "v1.2.0", "v1.1.0", "v1.0.0")
 
