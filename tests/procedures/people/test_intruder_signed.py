@@ -281,7 +281,7 @@ class TestSilencing:
         await brake.execute_update("switch", {"by": "agent:x for bob", "on": True, "reason": "it looks odd"})
         await self.announced(service, "when an agent's brake lapses; by agent:x for bob: it looks odd")
         await temporal.sleep(timedelta(minutes=11))
-        await self.announced(service, "by agent:x for bob lapses")
+        await self.announced(service, "by agent:x for bob has lapsed")
         report = await brake.query(Brake.status)
         assert [item.by for item in report.book.on] == ["carol"]
         await brake.terminate()
