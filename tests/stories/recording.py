@@ -45,6 +45,8 @@ MASKS = tuple(
         (r"\bhealth (\d{3}\b|gave no answer within \S+ or broke off)", "health <answer>"),
         # Who holds how many connections comes and goes.
         (r"\bheld by: [^;]+", "held by: <sessions>"),
+        # The most is named where samples differ.
+        (r"(may have are used), at most \d+", r"\1"),
         (r"(127\.0\.0\.1|localhost):\d+", r"\1:<port>"),
         (r"/tmp/[\w./-]+", "<path>"),
     )
