@@ -29,7 +29,11 @@ from runbook_model.releases.release import ROLLING_BACK, UNDER_WAY, Fence, Mark,
 from runbook_model.releases.shifting import Moment
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef, ServiceDeploymentTypeDef
+    from mypy_boto3_ecs.type_defs import (
+        RegisterTaskDefinitionRequestTypeDef,
+        ServiceDeploymentTypeDef,
+        TagTypeDef,
+    )
 
     from activities.aws.clients import AwsClients
 
@@ -236,15 +240,18 @@ class EcsChanges:
 
     @activity.defn
     def mark_release(self, change: MarkRelease) -> None:
-        """Tag the release's task definition with what was found out about it; the same tag again is harmless."""
+        """Tag the release's task definition with what was found out about it, unless an earlier attempt did."""
         now = describe_service(self._clients, change.target)
         if change.registered and now.task_definition != change.release.task_definition:
             raise not_allowed(f"{change.release.revision} does not run, so this run did not put it there")
         check_belongs(self._clients, change.target, change.release.task_definition, now)
         key, value = write_mark(change.mark, change.target.key)
+        tag: TagTypeDef = {"key": key, "value": value}
+        if activity.info().attempt > 1 and tag in self._tags(change.target, change.release):
+            return
         with self._clients.naming_errors(f"tag {change.release.revision}"):
             self._clients.ecs(change.target.account).tag_resource(
-                resourceArn=change.release.task_definition, tags=[{"key": key, "value": value}]
+                resourceArn=change.release.task_definition, tags=[tag]
             )
 
     def _check_registered_here(self, target: Target, release: Release) -> None:
@@ -253,12 +260,15 @@ class EcsChanges:
         Raises:
             PolicyError: another run did, or nobody says who.
         """
+        if {"key": CHANGE_TAG, "value": activity.info().workflow_run_id} not in self._tags(target, release):
+            raise not_allowed(f"{release.revision} was not registered by this run")
+
+    def _tags(self, target: Target, release: Release) -> list[TagTypeDef]:
         with self._clients.naming_errors(f"describe the task definition {release.revision}"):
             found = self._clients.ecs(target.account).describe_task_definition(
                 taskDefinition=release.task_definition, include=["TAGS"]
             )
-        if {"key": CHANGE_TAG, "value": activity.info().workflow_run_id} not in found.get("tags", []):
-            raise not_allowed(f"{release.revision} was not registered by this run")
+        return found.get("tags", [])
 
     def _update(
         self, target: Target, fence: Fence, *, task_definition: str | None = None, force: bool = False

@@ -2,6 +2,7 @@ import contextvars
 import dataclasses
 import time
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import boto3
 import pytest
@@ -438,13 +439,27 @@ class TestBelonging:
 
 
 class TestMarking:
+    TAG: ClassVar = {
+        "key": "runbook:bad:prod/shop",
+        "value": f"{digest(1)} 2026-03-01T03:00:00+00:00 incident/prod/shop",
+    }
+    CHANGE = MarkRelease(target=TARGET, release=a_release(1), mark=a_mark(Judgement.BAD, 1))
+
     def test_tags_the_task_definition_that_was_judged(self, ecs, changes):
-        tag = {
-            "key": "runbook:bad:prod/shop",
-            "value": f"{digest(1)} 2026-03-01T03:00:00+00:00 incident/prod/shop",
-        }
         ecs.answers("describe_services", services(AS_PLANNED))
-        ecs.answers("tag_resource", {}, {"resourceArn": task_definition(1), "tags": [tag]})
-        change = MarkRelease(target=TARGET, release=a_release(1), mark=a_mark(Judgement.BAD, 1))
+        ecs.answers("tag_resource", {}, {"resourceArn": task_definition(1), "tags": [self.TAG]})
         with ecs.asked_for_exactly_this():
-            Attempt()(changes.mark_release, change)
+            Attempt()(changes.mark_release, self.CHANGE)
+
+    def test_again_after_a_crash_tags_nothing_that_is_tagged(self, ecs, changes):
+        ecs.answers("describe_services", services(AS_PLANNED))
+        ecs.answers("describe_task_definition", definition(1) | {"tags": [self.TAG]})
+        with ecs.asked_for_exactly_this():
+            Attempt(2)(changes.mark_release, self.CHANGE)
+
+    def test_again_after_a_crash_tags_what_is_not(self, ecs, changes):
+        ecs.answers("describe_services", services(AS_PLANNED))
+        ecs.answers("describe_task_definition", definition(1))
+        ecs.answers("tag_resource", {}, {"resourceArn": task_definition(1), "tags": [self.TAG]})
+        with ecs.asked_for_exactly_this():
+            Attempt(2)(changes.mark_release, self.CHANGE)
