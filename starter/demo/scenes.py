@@ -98,7 +98,7 @@ async def ask_and_approve(
         stage: where.
         procedure: what she starts.
         reason: why.
-        expected: what its plan must show, in words.
+        expected: phrases that its plan must show.
         shows: whether it does, and what it shows.
         title: the part of the story; by default that alice starts the procedure.
     """
