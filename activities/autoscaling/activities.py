@@ -138,6 +138,7 @@ class ScalingActivities:
         return Capacity(
             desired=service.desired,
             running=service.running,
+            deploying=service.counts if service.two_revisions else None,
             minimum=found[0]["MinCapacity"] if found else None,
             maximum=found[0]["MaxCapacity"] if found else None,
         )

@@ -64,7 +64,7 @@ def read_service(look: ServiceLook) -> str:
             f"{name} wants 0 tasks, so nothing runs",
             f"aws ecs update-service --cluster {cluster} --service {name} --desired-count COUNT",
         )
-    return f"{name} is ACTIVE, {found.running} of {found.desired} tasks run"
+    return f"{name} is ACTIVE, {found.counts}"
 
 
 def _read_containers(look: ServiceLook) -> str:

@@ -19,7 +19,7 @@ from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, RunbookError
 from runbook_model.fact import Fact
-from runbook_model.releases.arriving import Traffic, judge_shift, judge_traffic
+from runbook_model.releases.arriving import Traffic, count_serving, judge_shift, judge_traffic
 from runbook_model.releases.release import UNDER_WAY, Fence, Release, ServiceDeployment, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout, judge_rollout
 from runbook_model.releases.shifting import Shifting
@@ -83,10 +83,21 @@ class Waits:
 
     async def _until_running(self, awaited: AwaitedTasks, progress: Progress) -> ServiceState:
         while True:
-            service = await self._next(awaited.target, progress)
-            progress.summary = f"{service.running} of {awaited.count} tasks run"
-            if service.running >= awaited.count or datetime.now(UTC) >= awaited.deadline:
+            service = await self._with_serving(
+                awaited.target, await self._next(awaited.target, progress), progress
+            )
+            runs = service.running if service.serving is None else service.serving
+            progress.summary = f"{runs} of {awaited.count} tasks run"
+            if runs >= awaited.count or datetime.now(UTC) >= awaited.deadline:
                 return service
+
+    async def _with_serving(self, target: Target, service: ServiceState, progress: Progress) -> ServiceState:
+        """Count those tasks that users reach, where two revisions run: the other's do not help."""
+        if not service.two_revisions or service.service_deployment is None:
+            return service
+        watcher = self._deployments_watcher(target.account)
+        own = await _ask(watcher, service.service_deployment, progress, Hurry.CONFIRM)
+        return service.model_copy(update={"serving": count_serving(service, own)})
 
     async def _follow(self, awaited: Awaited, progress: Progress) -> Rollout:
         last: Rollout | None = None

@@ -221,7 +221,7 @@ class TasksRead(Evidence):
         sick = sum(task.health == "UNHEALTHY" for task in self.tasks)
         newest = f"; the last to stop: {self.stopped[0].reason}" if self.stopped else ""
         return (
-            f"{state.running} of {state.desired} tasks run, {state.pending} pending, {sick} unhealthy, "
+            f"{state.counts}, {state.pending} pending, {sick} unhealthy, "
             f"{len(self.stopped)} stopped lately{newest}"
         )
 

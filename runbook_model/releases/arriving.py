@@ -51,6 +51,17 @@ def judge_traffic(seen: Rollout, service: ServiceState, traffic: Traffic) -> Rol
     return seen.model_copy(update={"detail": f"{seen.detail}, {weights}"})
 
 
+def count_serving(service: ServiceState, own: ServiceDeployment | None) -> int | None:
+    """Count the tasks of the revision that has fewest of those that users reach; None where only one revision runs."""
+    if own is None or own.shift is None or not service.two_revisions:
+        return None
+    shares = (own.shift.target, *own.shift.sources)
+    reached = [share.running for share in shares if share.production]
+    if reached:
+        return min(reached)
+    return max(share.running for share in shares)  # ECS shifts no traffic of its own here
+
+
 def _requested(traffic: Traffic) -> str:
     return f"by the weights that ECS requested ({traffic.unread})" if traffic.unread else "by what ECS says"
 

@@ -32,6 +32,8 @@ class Capacity(Fact):
     running: int
     minimum: int | None = None
     maximum: int | None = None
+    deploying: str | None = None
+    """How many tasks of each revision run, while a deployment shifts traffic between two."""
 
     @property
     def managed(self) -> bool:
@@ -66,4 +68,4 @@ class Capacity(Fact):
     def summary(self) -> str:
         """What a person reads next to the step."""
         bounds = f", autoscaling between {self.minimum} and {self.maximum}" if self.managed else ""
-        return f"{self.running} of {self.desired} tasks run{bounds}"
+        return f"{self.deploying or f'{self.running} of {self.desired} tasks run'}{bounds}"

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from runbook_model.fact import Fact
 from runbook_model.releases.shifting import CLEAN_UP, Shift, Shifting
+from runbook_model.text.sentences import count_of
 
 UNKNOWN = "unknown"
 """Stands for a digest that is not known."""
@@ -177,6 +178,13 @@ class Deployment(Fact):
     rollout_reason: str | None = None
     created_at: datetime
 
+    @property
+    def counts(self) -> str:
+        """Say how many of its tasks run, where tasks of another deployment do too."""
+        what = "new task" if self.status == "PRIMARY" else "old task"
+        some = f"{self.running} of {self.desired} {what}s" if self.desired else count_of(self.running, what)
+        return f"{some} ({self.task_definition.rpartition('/')[2]})"
+
 
 class Fence(Fact):
     """The state that a plan was made on: a change is only made while it still holds."""
@@ -216,6 +224,28 @@ class ServiceState(Fact):
     events: tuple[str, ...] = ()
     """The newest messages, newest first."""
     read_at: datetime
+    serving: int | None = None
+    """Tasks of the revision that has fewest of those that users reach, where that was asked and two revisions run."""
+
+    @property
+    def two_revisions(self) -> bool:
+        """Whether two revisions have tasks, each a count of its own: while a deployment shifts traffic."""
+        return self.shifting is not None and len(self.deployments) > 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many tasks run as are wanted; where two revisions run, whether one of them has so many."""
+        if not self.two_revisions:
+            return self.running >= self.desired
+        return any(item.running >= self.desired for item in self.deployments)
+
+    @property
+    def counts(self) -> str:
+        """Say how many tasks run; where two revisions run, of each."""
+        if not self.two_revisions:
+            return f"{self.running} of {self.desired} tasks run"
+        newest_first = sorted(self.deployments, key=lambda item: item.status != "PRIMARY")
+        return f"{' and '.join(item.counts for item in newest_first)} run"
 
     @property
     def primary(self) -> Deployment | None:

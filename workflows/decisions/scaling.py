@@ -47,7 +47,7 @@ def plan_scale_out(
         headline=f"Scale {target.service} in {target.environment} out from {was} to {to} tasks for {hold}",
         calls=(calls.scale(target, capacity.raised_to(to)),),
         follows=(_take_back(target, capacity, to, hold),),
-        because=because,
+        because=(*because, *_both_revisions(capacity)),
         not_restored=("The cause of the load stays; this buys time.",),
         afterwards=(f"After {hold} it is taken back, where it still is as we set it.",),
         # The counts themselves are left out: autoscaling moves them, and that is not another plan.
@@ -55,6 +55,14 @@ def plan_scale_out(
         was=capacity,
         to=to,
     )
+
+
+def _both_revisions(capacity: Capacity) -> tuple[str, ...]:
+    """Say that a deployment is under way that shifts traffic; it goes on, and its end is not waited for."""
+    if capacity.deploying is None:
+        return ()
+    more = "both revisions get more tasks, and autoscaling removes none before its end"
+    return (f"A deployment is under way, and goes on: {capacity.deploying}; {more}.",)
 
 
 def grows_first(diagnosis: Diagnosis, resources: ResourcesRead) -> bool:

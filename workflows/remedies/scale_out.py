@@ -63,9 +63,10 @@ async def scale_out(run: DiagnosedRun[Diagnosis], count: int, then: Then | None 
 
     run.begin(Part.WAIT)
     service = await _await_tasks(run, plan)
-    if service.running < plan.to:
+    runs = service.running if service.serving is None else service.serving
+    if runs < plan.to:
         causes = "; ".join(service.events[:2]) or "ECS names no cause"
-        summary = f"Only {service.running} of {plan.to} tasks run: {causes}. A person must check now."
+        summary = f"Only {runs} of {plan.to} tasks run: {causes}. A person must check now."
         page.end(Outcome.NOT_RECOVERED, summary)
 
     run.begin(Part.VERIFY)

@@ -9,6 +9,10 @@ import pytest
 from botocore.exceptions import ClientError
 from ecs_world import CLUSTER, SERVICE, Script, primary
 
+from activities.ecs.reading import read_service_deployment, read_service_state
+from runbook_model.releases.arriving import count_serving
+from runbook_model.releases.release import Release
+
 if TYPE_CHECKING:
     from ecs_world import World
 
@@ -111,6 +115,36 @@ def test_a_service_is_not_deleted_while_a_release_is_under_way_unless_by_force(w
     )
     world.ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)
     world.until(lambda: world.service()["status"] == "INACTIVE")
+
+
+def test_tasks_are_scaled_of_both_revisions_during_a_deployment_and_of_the_one_that_stays_after_it(
+    world: World,
+) -> None:
+    """What the product reads of them, by the same functions as a scale-out and its hold."""
+    start(world)
+    paused = BLUE_GREEN | {"bakeTimeInMinutes": 0, "lifecycleHooks": [PAUSE]}
+    world.update(taskDefinition=world.release("1.1.0"), deploymentConfiguration=paused)
+    at(world, "POST_TEST_TRAFFIC_SHIFT")
+    world.until(lambda: world.deployment().get("lifecycleHookDetails"))
+    for count in (4, 2):
+        world.update(desiredCount=count)
+        world.until(
+            lambda count=count: {item["runningCount"] for item in world.service()["deployments"]} == {count}
+        )
+        state = read_service_state(world.service())
+        own = read_service_deployment(world.deployment(), Release(task_definition=""))
+        assert (state.desired, state.running, count_serving(state, own)) == (count, 2 * count, count)
+        assert (
+            state.counts
+            == f"{count} of {count} new tasks (web:2) and {count} of {count} old tasks (web:1) run"
+        )
+    (hook,) = world.deployment()["lifecycleHookDetails"]
+    world.ecs.continue_service_deployment(
+        serviceDeploymentArn=world.deployment()["serviceDeploymentArn"], hookId=hook["hookId"]
+    )
+    ended(world, "SUCCESSFUL")
+    state = read_service_state(world.service())
+    assert (state.two_revisions, state.counts) == (False, "2 of 2 tasks run")
 
 
 def test_the_groups_alternate_from_release_to_release(world: World) -> None:

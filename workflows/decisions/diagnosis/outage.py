@@ -39,7 +39,7 @@ def classify_service_down(target: Target, tasks: TasksRead, logs: LogsRead, samp
         return unknown(tasks.summary, doubts=doubts)
     if service.desired == 0:
         return unknown("the desired count is 0: nothing is meant to run", doubts=doubts)
-    failed = _failed_lately(tasks, service)
+    failed = _failed_lately(tasks, service.task_definition) or _old_ones_failed(tasks, service)
     release = _fails_since_release(tasks, failed)
     dependency = names_dependencies(logs)
     if release:
@@ -64,9 +64,16 @@ def classify_service_down(target: Target, tasks: TasksRead, logs: LogsRead, samp
     return _tasks_are_well(tasks, sample, dependency, elsewhere, doubts)
 
 
-def _failed_lately(tasks: TasksRead, service: ServiceState) -> list[TaskSeen]:
-    """Return the tasks of the present release that failed lately, oldest first, and those that are unhealthy now."""
-    revision = service.task_definition.rpartition("/")[2]
+def _old_ones_failed(tasks: TasksRead, service: ServiceState) -> list[TaskSeen]:
+    """Return the tasks that failed lately of the revision before, where that may still have the traffic."""
+    before = {item.task_definition for item in service.deployments if item.status != "PRIMARY"}
+    old = sorted(before - {service.task_definition}) if service.two_revisions else []
+    return [task for definition in old for task in _failed_lately(tasks, definition)]
+
+
+def _failed_lately(tasks: TasksRead, definition: str) -> list[TaskSeen]:
+    """Return the tasks of a release that failed lately, oldest first, and those that are unhealthy now."""
+    revision = definition.rpartition("/")[2]
     stopped = [
         item
         for item in reversed(tasks.stopped)
@@ -80,6 +87,8 @@ def _fails_since_release(tasks: TasksRead, failed: list[TaskSeen]) -> tuple[str,
     onset = tasks.onset
     if onset.began is None or onset.before is None or not failed:
         return ()
+    if failed[0].release == onset.before != onset.release:
+        return ()  # both run while traffic is shifted, and it is the old ones that fail
     ends = [(item.release, item.stopped) for item in tasks.stopped if item.failed and item.stopped]
     earlier = [at for release, at in ends if release == onset.before and at >= onset.began - RECENT]
     # Not only the recent ones: a loop that continues for long started when its first task failed.
@@ -96,7 +105,13 @@ def _fails_since_release(tasks: TasksRead, failed: list[TaskSeen]) -> tuple[str,
 
 def _no_room(service: ServiceState) -> str | None:
     text = next((event for event in service.events[:EVENTS] if NO_ROOM in event), None)
-    return text if service.running < service.desired else None
+    return text if not service.complete or _short(service) else None
+
+
+def _short(service: ServiceState) -> bool:
+    """Whether the new one of two revisions lacks tasks."""
+    primary = service.primary
+    return service.two_revisions and primary is not None and primary.running < primary.desired
 
 
 def _crashes(failed: list[TaskSeen]) -> str | None:
@@ -120,9 +135,10 @@ def _stuck(target: Target, service: ServiceState, now: datetime) -> str | None:
     if primary.rollout_state == "FAILED":
         return f"the deployment failed: {primary.rollout_reason or 'ECS names no reason'}"
     lasts = now - primary.created_at
-    if lasts <= target.rollback.steady:
+    takes = service.shifting.waits if service.shifting else timedelta(0)
+    if lasts <= target.rollback.steady + takes:
         return None
-    return f"the deployment is under way for {format_duration(lasts)}, {service.running} of {service.desired} tasks run"
+    return f"the deployment is under way for {format_duration(lasts)}, {service.counts}"
 
 
 def _tasks_are_well(
@@ -130,7 +146,7 @@ def _tasks_are_well(
 ) -> Diagnosis:
     """Decide where no task is seen to fail: what users see and the logs are what is left."""
     users = tuple(reading.detail for reading in sample.readings if reading.decides)
-    complete = tasks.service is not None and tasks.service.running >= tasks.service.desired
+    complete = tasks.service is not None and tasks.service.complete
     if complete and sample.quality is Quality.GOOD:
         return Diagnosis(cause=Cause.FINE, because=(*users, tasks.summary), doubts=doubts)
     if complete and dependency and sample.quality is Quality.BAD:
