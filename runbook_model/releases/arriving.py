@@ -11,6 +11,7 @@ from datetime import timedelta
 from runbook_model.fact import Fact
 from runbook_model.releases.release import ROLLING_BACK, ServiceDeployment, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout, reason_of, refuted
+from runbook_model.releases.shifting import WaitingHook
 
 Judged = tuple[Phase, str]
 
@@ -36,6 +37,9 @@ def judge_shift(awaited: Awaited, service: ServiceState, own: ServiceDeployment 
         service_deployment=own.arn if own else awaited.service_deployment,
         at=service.read_at,
         takes=_takes(awaited, own),
+        stage=own.shift.stage if own and own.shift else None,
+        paused=_unknown_pauses(awaited, own) if phase is Phase.PAUSED else (),
+        announced=awaited.announced or (),
     )
 
 
@@ -86,6 +90,8 @@ def _judge_deployment(awaited: Awaited, own: ServiceDeployment) -> Judged:
     if own.status in ROLLING_BACK | {"ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
         return Phase.FAILED, f"the deployment was rolled back: {reason_of(own)}"
     where = own.shift.summary(own.status) if own.shift else f"the deployment is {own.status}"
+    if own.status == "IN_PROGRESS" and _unknown_pauses(awaited, own):
+        return Phase.PAUSED, where
     if awaited.until == "traffic" and own.status == "IN_PROGRESS" and own.shift and own.shift.arrived:
         return Phase.STEADY, "all traffic is on the new tasks"
     return Phase.PROGRESSING, where
@@ -105,6 +111,13 @@ def _judge_rollback(awaited: Awaited, service: ServiceState, own: ServiceDeploym
         return Phase.STEADY, "all traffic is back on the old tasks"
     where = own.shift.summary(own.status) if own.shift else own.status
     return Phase.PROGRESSING, f"ECS rolls back: {where}"
+
+
+def _unknown_pauses(awaited: Awaited, own: ServiceDeployment | None) -> tuple[WaitingHook, ...]:
+    """List the pause hooks that wait and that nobody knows of yet, where somebody wants to know."""
+    if awaited.announced is None or own is None or own.shift is None:
+        return ()
+    return tuple(hook for hook in own.shift.paused if hook.id not in awaited.announced)
 
 
 def _takes(awaited: Awaited, own: ServiceDeployment | None) -> timedelta:

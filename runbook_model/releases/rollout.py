@@ -13,6 +13,7 @@ from typing import Literal
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.releases.release import ROLLING_BACK, Deployment, ServiceDeployment, ServiceState
+from runbook_model.releases.shifting import WaitingHook
 
 
 class Awaited(Fact):
@@ -30,6 +31,8 @@ class Awaited(Fact):
     """ARN of the service deployment before it, where deployments shift traffic: that one is not ours."""
     until: Literal["traffic", "end"] = "traffic"
     """Where deployments shift traffic: until it has all of it, or has ended."""
+    announced: tuple[str, ...] | None = None
+    """Ids of pause hooks that people know of: another one ends the wait. None where no pause does."""
     deadline: datetime
 
 
@@ -40,6 +43,8 @@ class Phase(StrEnum):
     STEADY = "steady"
     FAILED = "failed"
     SUPERSEDED = "superseded"
+    PAUSED = "paused"
+    """It waits at a pause hook that nobody knows of yet."""
     STUCK = "stuck"
     """Neither steady nor failed in the time given."""
     UNKNOWN = "unknown"
@@ -57,6 +62,12 @@ class Rollout(Fact):
     at: datetime
     takes: timedelta = timedelta(0)
     """How much longer than the deadline it may take by its own configuration."""
+    stage: str | None = None
+    """The lifecycle stage that it is at, where it shifts traffic."""
+    paused: tuple[WaitingHook, ...] = ()
+    """Where it is paused: the hooks that nobody knows of yet."""
+    announced: tuple[str, ...] = ()
+    """Ids of the pause hooks that people know of."""
 
     @property
     def summary(self) -> str:

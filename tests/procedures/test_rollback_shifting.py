@@ -254,6 +254,46 @@ async def test_a_lost_reply_of_a_stop_stops_nothing_twice(runbook, outside):
     assert outside.calls.count("stop_deployment") == 2
 
 
+# --- pauses of our own rollback ---------------------------------------------------------------------------------------
+
+
+def pausing(outside):
+    """From now on deployments of the service wait at a pause hook before each shift of traffic."""
+    in_flight(outside, "finished")
+    outside.configuration = {**outside.configuration, "lifecycleHooks": [PAUSE]}
+
+
+@pytest.mark.ending("recovered-shifting-paused")
+@every_strategy
+async def test_people_hear_of_each_pause_of_the_rollback_once_and_how_to_answer_it(runbook, outside):
+    pausing(outside)
+    outside.answer = "CONTINUE"
+    report = await runbook.run()
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:2"]), report.summary
+    hooks = [hook.id for hook in outside.machine.hooks]
+    assert len(hooks) == outside.history[0].shift.settings.steps
+    assert len(outside.notices) == len(hooks)
+    for notice, hook in zip(outside.notices, hooks, strict=True):
+        assert f"waits at the pause hook {hook} of PRODUCTION_TRAFFIC_SHIFT" in notice.text
+        assert f"aws ecs continue-service-deployment --region us-east-1 --service-deployment-arn {outside.history[0].arn} --hook-id {hook} --action CONTINUE" in notice.text  # fmt: skip
+        assert notice.urgent
+
+
+async def test_a_pause_that_a_person_answers_with_rollback_is_no_recovery(runbook, outside):
+    pausing(outside)
+    outside.answer = "ROLLBACK"
+    report = await runbook.run()
+    assert (report.outcome, outside.changes) == (Outcome.NOT_RECOVERED, ["deploy shop:2"])
+    assert "ContinueServiceDeployment was called with ROLLBACK" in report.summary
+
+
+async def test_a_pause_that_nobody_answers_ends_as_the_hook_says(runbook, outside):
+    pausing(outside)
+    report = await runbook.run()
+    assert (report.outcome, outside.changes) == (Outcome.NOT_RECOVERED, ["deploy shop:2"])
+    assert len(outside.notices) == 1
+
+
 # --- refused --------------------------------------------------------------------------------------------------------
 
 

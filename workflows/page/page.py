@@ -204,6 +204,15 @@ class Page:
         result: R = await self._changes.make(words, do, given, intended, options)
         return result
 
+    def announce(self, text: str, words: str) -> None:
+        """Tell people something now; nothing waits for it.
+
+        Args:
+            text: what they read.
+            words: the step's words.
+        """
+        self._people.announce(text, words)
+
     async def ready(self) -> None:
         """Wait while a person paused the run; every change says this by itself."""
         await self._run_loop.ready()

@@ -144,9 +144,9 @@ class People:
         )
         return signature
 
-    def announce(self, text: str) -> None:
+    def announce(self, text: str, words: str = "Announce that a pause lapses") -> None:
         """Tell people something; nothing waits for it."""
-        self._asking.announce(text)
+        self._asking.announce(text, words)
 
     async def ask_again(self, why: Problem) -> Ending | None:
         """Ask for a yes once more, as what was signed does not count for the change; None when it was given."""

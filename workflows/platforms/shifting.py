@@ -18,6 +18,7 @@ from runbook_model.reports import Outcome, Undone, not_undone
 from runbook_model.text.durations import format_duration
 from workflows.decisions.endings import problem_of
 from workflows.decisions.rollback.plan import RollbackPlan
+from workflows.decisions.rollback.shifting import paused_at
 from workflows.page.run import Run
 from workflows.platforms.deployment import NOT_MADE, hand_over, undo_release
 
@@ -33,7 +34,22 @@ async def await_traffic(run: Run, plan: RollbackPlan, deployed: Deployed) -> Rol
     deadline = workflow.now() + run.target.rollback.steady
     if plan.way == "stop":
         return await run.page.watch(words, Waits.await_steady_state, _rollback(run, plan.stops, deadline))
-    return await run.page.watch(words, Waits.await_steady_state, _deployment(run, deployed, deadline))
+    return await _watch_ours(run, plan, words, _deployment(run, deployed, deadline))
+
+
+async def _watch_ours(run: Run, plan: RollbackPlan, words: str, awaited: Awaited) -> Rollout:
+    """Watch a deployment of our own; people hear at once of each pause hook that it waits at."""
+    awaited = awaited.model_copy(update={"announced": awaited.announced or ()})
+    while True:
+        rollout = await run.page.watch(words, Waits.await_steady_state, awaited)
+        if rollout.phase is not Phase.PAUSED:
+            return rollout
+        for hook in rollout.paused:
+            run.page.announce(paused_at(run.target, plan, rollout, hook), "Tell people of the pause")
+        known = (*rollout.announced, *(hook.id for hook in rollout.paused))
+        awaited = awaited.model_copy(
+            update={"announced": known, "service_deployment": rollout.service_deployment}
+        )
 
 
 async def await_end(run: Run, plan: RollbackPlan, deployed: Deployed, rollout: Rollout) -> Rollout:
@@ -42,11 +58,12 @@ async def await_end(run: Run, plan: RollbackPlan, deployed: Deployed, rollout: R
     end: dict[str, object] = {"until": "end", "service_deployment": rollout.service_deployment}
     deadline = workflow.now() + run.target.rollback.steady
     if plan.way == "stop":
-        awaited = _rollback(run, plan.stops, deadline)
-    else:
-        bake = timedelta(minutes=plan.shifting.bake_minutes if plan.shifting else 0)
-        awaited = _deployment(run, deployed, deadline + min(bake, FOLLOWED))
-    return await run.page.watch(words, Waits.await_steady_state, awaited.model_copy(update=end))
+        stopped = _rollback(run, plan.stops, deadline).model_copy(update=end)
+        return await run.page.watch(words, Waits.await_steady_state, stopped)
+    bake = timedelta(minutes=plan.shifting.bake_minutes if plan.shifting else 0)
+    ours = _deployment(run, deployed, deadline + min(bake, FOLLOWED))
+    known = {**end, "announced": rollout.announced}
+    return await _watch_ours(run, plan, words, ours.model_copy(update=known))
 
 
 def still_under_way(plan: RollbackPlan) -> str:

@@ -5,6 +5,7 @@ The product's own judgement runs on what that shows: weights, stages, hooks. Onl
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -61,6 +62,8 @@ class ShiftingOutside(Outside):
     firing: frozenset[str] = frozenset()
     moves_on: str | None = None
     """The moment that the deployment gets to just before it is stopped."""
+    answer: str | None = None
+    """CONTINUE or ROLLBACK: what a person answers to a pause hook that a message named; None for nothing."""
 
     def deploys(self, what: Release) -> None:
         """Somebody deploys this: it is under way."""
@@ -191,11 +194,22 @@ class ShiftingOutside(Outside):
             if own.arn != awaited.service_deployment:
                 own = next(item for item in self.history if item.arn == awaited.service_deployment)
             seen = judge_shift(awaited, self.service, own)
+            await self._let_people_answer(awaited)
             if seen.phase is not Phase.PROGRESSING:
                 return seen
             if self.now > until + seen.takes.total_seconds():
                 return seen.model_copy(update={"phase": Phase.STUCK})
             self.advance()
+
+    async def _let_people_answer(self, awaited: Awaited) -> None:
+        """Let a person answer a pause hook, once a message has named it."""
+        assert self.machine is not None
+        waiting = {hook.id for hook in self.machine.hooks if hook.status == "AWAITING_ACTION"}
+        for hook in waiting & set(awaited.announced or ()) if self.answer else ():
+            while not any(hook in notice.text for notice in self.notices):
+                activity.heartbeat()
+                await asyncio.sleep(0.01)
+            self.machine.answer(hook, self.answer)
 
     @activity.defn
     async def await_drift(self, awaited: AwaitedDrift) -> ServiceState:

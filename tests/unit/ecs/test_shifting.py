@@ -235,6 +235,24 @@ class TestArrived:
             own = read(*given)
         assert phase(own, kind="rollback") is seen
 
+    def test_waits_at_a_pause_hook_until_everybody_concerned_knows_of_it(self):
+        details = [
+            {"hookId": f"ecs-pause-{n}", "status": "AWAITING_ACTION", "expiresAt": NOW} for n in (1, 2)
+        ]
+        own = read("IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 10.0, lifecycleHookDetails=details)
+        assert phase(own) is Phase.PROGRESSING
+        assert phase(own, kind="rollback", announced=()) is Phase.PROGRESSING
+        seen = judge_shift(awaiting(announced=("ecs-pause-1",)), a_state(), own)
+        assert (seen.phase, seen.stage, seen.announced) == (
+            Phase.PAUSED, "PRODUCTION_TRAFFIC_SHIFT", ("ecs-pause-1",),
+        )  # fmt: skip
+        assert [hook.id for hook in seen.paused] == ["ecs-pause-2"]
+        assert phase(own, announced=("ecs-pause-1", "ecs-pause-2")) is Phase.PROGRESSING
+        of_another = judge_shift(
+            awaiting(announced=()), a_state(currentServiceDeployment=deployment_arn(9)), own
+        )
+        assert (of_another.phase, of_another.paused) == (Phase.SUPERSEDED, ())
+
     def test_is_not_the_end_that_is_waited_for_while_it_bakes(self):
         assert phase(read("IN_PROGRESS", "BAKE_TIME", 100.0), until="end") is Phase.PROGRESSING
         assert phase(read("SUCCESSFUL"), until="end") is Phase.STEADY

@@ -12,6 +12,8 @@ from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
+from runbook_model.releases.rollout import Rollout
+from runbook_model.releases.shifting import WaitingHook
 from runbook_model.reports import Ending, Outcome, Problem, Verdict
 from workflows.decisions.rollback.plan import RollbackPlan
 
@@ -132,6 +134,22 @@ def still_serves(
         return release
     summary = f"{plan.after.name} had all traffic, but its deployment is {latest.status} by now. A person must check now."
     return Ending(outcome=Outcome.NOT_RECOVERED, summary=summary, verdict=Verdict.NOT_RECOVERED)
+
+
+def paused_at(target: Target, plan: RollbackPlan, rollout: Rollout, hook: WaitingHook) -> str:
+    """Say to people that our own rollback waits at a pause hook, until when, and how to answer it."""
+    stage = f" of {rollout.stage}" if rollout.stage else ""
+    until = (
+        f" At {hook.expires_at:%Y-%m-%d %H:%M} UTC ECS answers {hook.at_timeout}." if hook.expires_at else ""
+    )
+    command = (
+        f"aws ecs continue-service-deployment --region {target.region} "
+        f"--service-deployment-arn {rollout.service_deployment} --hook-id {hook.id} --action CONTINUE"
+    )
+    return (
+        f"The rollback to {plan.after.name} waits at the pause hook {hook.id}{stage}, and goes on once a person answers it.{until} "
+        f"To continue: {command} (or --action ROLLBACK, which takes the rollback back)."
+    )
 
 
 def _held_up(hooks: timedelta) -> tuple[str, ...]:

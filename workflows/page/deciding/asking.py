@@ -161,9 +161,9 @@ class Asking:
             for item in telling:
                 item.cancel()
 
-    def announce(self, text: str) -> None:
+    def announce(self, text: str, words: str) -> None:
         """Tell people something that is no question; nothing waits for it."""
-        task = asyncio.ensure_future(self._tell(text, urgent=True, words="Announce that a pause lapses"))
+        task = asyncio.ensure_future(self._tell(text, urgent=True, words=words))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
