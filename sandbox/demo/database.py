@@ -90,7 +90,7 @@ def _flag(environment: Mapping[str, str], name: str) -> bool:
 TIMEOUT_SECONDS = 3.0
 
 LIFETIME_SECONDS = 2.0
-"""A connection is replaced when it is older, as pools do; so a task soon feels that the database has none left."""
+"""A connection is given back after it was used when it is older, as pools do; the next request takes another, if there is one."""
 
 RETRY_SECONDS = 0.25
 """After a refusal all requests fail for so long, before the next attempt."""
@@ -130,13 +130,15 @@ class Database:
             if self._locked_at > asked_at:
                 return  # another request has just waited for them in vain
             try:
-                self._fresh().execute(STATEMENT)
+                self._connected().execute(STATEMENT)
             except LockedError:
                 self._locked_at = time.monotonic()
                 self._drop()
             except DatabaseError:
                 self._drop()
                 raise
+            if time.monotonic() > self._old_at:
+                self._drop()
 
     def leak(self, connections: int) -> NoReturn:
         """Take so many connections and leave each in a transaction; those that are refused are taken when there is room."""
@@ -152,9 +154,8 @@ class Database:
         while True:
             time.sleep(3600)  # or they would be closed at the end of this
 
-    def _fresh(self) -> Connection:
-        if self._connection is None or time.monotonic() > self._old_at:
-            self._drop()
+    def _connected(self) -> Connection:
+        if self._connection is None:
             self._connection = self._connect_patiently()
             self._old_at = time.monotonic() + LIFETIME_SECONDS
         return self._connection

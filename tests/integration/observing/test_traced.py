@@ -28,6 +28,9 @@ PATH = [
     "RunActivity:deploy_release",
     "ECS.UpdateService",
 ]
+NO_ROOM = {"minimumHealthyPercent": 99, "maximumPercent": 100}
+"""A deployment of one task with it starts nothing and stops nothing."""
+ROOM = {"minimumHealthyPercent": 100, "maximumPercent": 200}
 
 
 class TracedStage(ObservedStage):
@@ -79,6 +82,7 @@ async def test_one_trace_leads_from_the_alert_to_the_call_of_aws_while_it_grows_
     stage, collector
 ):
     shop = stage.open_shop("observed", "1.0.0", "1.1.0")
+    shop.update(deploymentConfiguration=NO_ROOM)
     stage.alert(shop, "firing")
     incident = stage.client.get_workflow_handle(f"incident/{shop.short}", result_type=IncidentReport)
     rollback = stage.client.get_workflow_handle(shop.id)
@@ -90,6 +94,7 @@ async def test_one_trace_leads_from_the_alert_to_the_call_of_aws_while_it_grows_
     assert collector.without_parent(trace) == ["runbook webhook"]
 
     stage.kill_worker()
+    shop.update(deploymentConfiguration=ROOM)
     stage.start_worker("second worker")
     async with asyncio.timeout(PATIENCE):
         assert (await rollback.result())["outcome"] == "recovered"
