@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Literal
 
+from runbook_model.measured.revisions import RevisionsRead
 from runbook_model.messages import Message
 from runbook_model.releases.release import Fence, Release
 
@@ -58,6 +59,8 @@ class Plan(Message):
     """Why a person must agree even where the policy asks nobody."""
     fence: Fence | None = None
     """The state of the ECS service that the plan was made on, where it depends on that."""
+    revisions: RevisionsRead | None = None
+    """The figures of both releases, where traffic is being shifted between the two."""
     essence: str = ""
     """What else the approval is bound to, such as the hash of a Terraform plan."""
 

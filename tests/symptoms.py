@@ -13,6 +13,7 @@ from runbook_model.measured.evidence import (
     Statistics,
     TaskSeen,
 )
+from runbook_model.measured.revisions import RevisionFigures, RevisionsRead, RunningRevision
 from runbook_model.measured.symptoms import (
     EndpointTime,
     ErrorsRead,
@@ -65,6 +66,31 @@ def errors_read(before=0.0, first=0.0, now=0.0, types=None, releases=None, onset
         requests=a_figure(400),
         by_type=a_breakdown(types or {}),
         by_release=a_breakdown(releases or {}),
+    )
+
+
+def revision_figures(release: str, share: float | None = 0.0, **more: object) -> RevisionFigures:
+    """What one of two releases did, of a thousand requests; with None for the share nothing is known."""
+    given = {"requests": 1000.0, "healthy": 2, "wanted": 2, "p95": 0.1, "begin": STARTED, "end": NOW} | more
+    asked = ASKED if share is not None else {**ASKED, "quality": "no-data", "why": "3 requests in 5m"}
+    revision = RunningRevision(arn=f"arn:{release}", release=release, name=f"{release} (tag)")
+    return RevisionFigures(**(asked | given), source="load-balancer", revision=revision, share=share)
+
+
+def revisions_read(
+    coming: float | None = 0.0,
+    old: float | None = 0.0,
+    *,
+    names: tuple[str, str] = (NEW, OLD),
+    has_traffic: bool = True,
+    of_coming: dict[str, object] | None = None,
+    of_old: dict[str, object] | None = None,
+) -> RevisionsRead:
+    """What both releases did, while traffic is shifted from the old one to the one that is coming."""
+    return RevisionsRead(
+        coming=revision_figures(names[0], coming, **(of_coming or {})),
+        old=revision_figures(names[1], old, **(of_old or {})),
+        has_traffic=has_traffic,
     )
 
 

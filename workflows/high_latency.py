@@ -1,4 +1,4 @@
-"""High latency: find out what is slow and why, and scale out; slow code is a task for people."""
+"""High latency: find out what is slow and why, and scale out, or roll back; slow code is a task for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow, runs_page
 from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
-from workflows.remedies.other_pages import ask_person_to_choose, handed_over, note_cause, repair_dependency
+from workflows.remedies.other_pages import (
+    ask_person_to_choose,
+    handed_over,
+    note_cause,
+    repair_dependency,
+    roll_back,
+)
 from workflows.remedies.scale_out import scale_out_or_up, ways_to_scale
 
 LOOKS = (*STANDARD_LOOKS, "latency")
@@ -48,6 +54,8 @@ class HighLatency(ProcedureWorkflow):
         page.heading("Name the cause")
         note_cause(run)
         match run.diagnosis.cause:
+            case Cause.BAD_RELEASE:
+                return await roll_back(run)
             case Cause.LOAD | Cause.RESOURCES:
                 return await scale_out_or_up(run, resources, run.target.scale.latency)
             case Cause.DEPENDENCY | Cause.DATABASE:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runbook_model.catalog.target import Target
 from runbook_model.errors import RunbookError
@@ -11,6 +12,15 @@ from runbook_model.releases.arriving import Traffic
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
+
+
+class Behind(NamedTuple):
+    """What load balancers have of a service revision."""
+
+    groups: tuple[str, ...]
+    """ARNs of its target groups."""
+    since: datetime | None
+    """When the revision was made: before that its groups were another's."""
 
 
 def read_traffic(clients: AwsClients, target: Target, revision: str, rules: tuple[str, ...]) -> Traffic:
@@ -29,7 +39,8 @@ def read_traffic(clients: AwsClients, target: Target, revision: str, rules: tupl
     if not readable:
         return Traffic(unread="its rules hold none that can be read")
     try:
-        groups = _groups_of(clients, target, revision)
+        behind = read_behind(clients, target, [revision]).get(revision)
+        groups = behind.groups if behind else ()
         if not groups:
             return Traffic(unread="ECS names no target group of the revision")
         weights = [read_weights(clients, target, rule) for rule in readable]
@@ -56,15 +67,29 @@ def read_weights(clients: AwsClients, target: Target, rule: str) -> dict[str, fl
     return {arn: 100 * weight / total for arn, weight in weights.items()} if total else {}
 
 
-def _groups_of(clients: AwsClients, target: Target, revision: str) -> frozenset[str]:
+def read_behind(clients: AwsClients, target: Target, revisions: Sequence[str]) -> dict[str, Behind]:
+    """Read which target groups are those of service revisions, by ARN; blocks.
+
+    The service itself does not say it: its two groups take turns with each deployment.
+
+    Raises:
+        OutsideError: they cannot be read.
+    """
     with clients.naming_errors("describe the service revision"):
-        found = clients.ecs(target.account).describe_service_revisions(serviceRevisionArns=[revision])
-    return frozenset(
-        group
+        found = clients.ecs(target.account).describe_service_revisions(serviceRevisionArns=[*revisions])
+    return {
+        item.get("serviceRevisionArn", ""): Behind(
+            tuple(
+                dict.fromkeys(
+                    group
+                    for balancer in item.get("resolvedConfiguration", {}).get("loadBalancers", [])
+                    if (group := balancer.get("targetGroupArn"))
+                )
+            ),
+            item.get("createdAt"),
+        )
         for item in found["serviceRevisions"]
-        for balancer in item.get("resolvedConfiguration", {}).get("loadBalancers", [])
-        if (group := balancer.get("targetGroupArn"))
-    )
+    }
 
 
 def _healthy(clients: AwsClients, target: Target, group: str) -> int:

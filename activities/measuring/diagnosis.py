@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from runbook_model.catalog.target import Target
+from runbook_model.measured.revisions import RevisionsQuery, RevisionsRead
 from runbook_model.measured.symptoms import (
     ErrorsRead,
     LatencyRead,
@@ -35,6 +36,11 @@ class DiagnosisActivities:
     async def read_errors(self, target: Target) -> ErrorsRead:
         """Read which requests fail, by type, and how it was before the present release."""
         return await self._examine.errors(target)
+
+    @activity.defn
+    def read_revisions(self, asked: RevisionsQuery) -> RevisionsRead:
+        """Read what each of two releases did, while traffic is shifted between them."""
+        return self._examine.revisions(asked)
 
     @activity.defn
     async def read_load(self, target: Target) -> LoadRead:

@@ -21,6 +21,7 @@ from activities.measuring.logs import measure_error_lines
 from activities.measuring.memory import measure_memory
 from activities.measuring.quantities import measure_engine_use
 from activities.measuring.requests import Measured, measure_errors, measure_p95
+from activities.measuring.revisions import measure_revisions
 from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.runtime.fence import unread
@@ -38,6 +39,7 @@ from runbook_model.measured.evidence import (
 )
 from runbook_model.measured.measurements import Measurement
 from runbook_model.measured.publishing import LATE, published, published_late
+from runbook_model.measured.revisions import RevisionPair, RevisionsQuery, RevisionsRead, pair_of
 from runbook_model.measured.symptoms import (
     ErrorsRead,
     LatencyRead,
@@ -86,7 +88,7 @@ class Examination:
 
     async def errors(self, target: Target) -> ErrorsRead:
         """Ask which requests fail, and since when; where sources differ, by the one that has the problem."""
-        ask, (onset, release) = self._prometheus(target), await self._onset(target)
+        ask, (onset, release, pair) = self._prometheus(target), await self._onset(target)
         span = target.verify.rate_window
 
         async def measure(window: Window) -> Measured:
@@ -113,6 +115,7 @@ class Examination:
             by_type=by_type,
             by_release=by_release,
             others=_figures(others),
+            revisions=await self._revisions(target, pair),
         )
 
     async def load(self, target: Target) -> LoadRead:
@@ -127,7 +130,7 @@ class Examination:
 
     async def latency(self, target: Target) -> LatencyRead:
         """Ask how slow answers are, and which."""
-        ask, (onset, release) = self._prometheus(target), await self._onset(target)
+        ask, (onset, release, pair) = self._prometheus(target), await self._onset(target)
         window = target.verify.rate_window
 
         async def measure(at: Window) -> Measured:
@@ -147,7 +150,17 @@ class Examination:
             slowest=slowest_of(endpoints, means, highest),
             endpoints=endpoints,
             others=_figures(others),
+            revisions=await self._revisions(target, pair),
         )
+
+    def revisions(self, asked: RevisionsQuery) -> RevisionsRead:
+        """Ask CloudWatch what each of two releases did that run at the same time; blocks."""
+        return measure_revisions(self._sources, asked.target, asked.pair, self._now())
+
+    async def _revisions(self, target: Target, pair: RevisionPair | None) -> RevisionsRead | None:
+        if pair is None:
+            return None
+        return await asyncio.to_thread(self.revisions, RevisionsQuery(target=target, pair=pair))
 
     async def _earlier(
         self,
@@ -174,7 +187,7 @@ class Examination:
 
     async def resources(self, target: Target) -> ResourcesRead:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""
-        ask, now, (onset, release) = self._prometheus(target), self._now(), await self._onset(target)
+        ask, now, (onset, release, _) = self._prometheus(target), self._now(), await self._onset(target)
         span = LOOKBACK_WINDOWS * target.verify.rate_window
         series, releases = await measure_memory(self._sources, ask, release, span)
         if target.platform == "compose":
@@ -225,7 +238,7 @@ class Examination:
 
     async def tasks(self, target: Target) -> TasksRead:
         """Ask ECS which tasks run and why others stopped."""
-        onset, _ = await self._onset(target)
+        onset, _, _ = await self._onset(target)
         return await asyncio.to_thread(read_tasks, self._aws, target, onset, self._now())
 
     async def logs(self, target: Target) -> LogsRead:
@@ -236,8 +249,8 @@ class Examination:
     def _prometheus(self, target: Target) -> PrometheusEvidence:
         return PrometheusEvidence(self._sources.stores, target, self._now())
 
-    async def _onset(self, target: Target) -> tuple[ReleaseStart, Release | None]:
-        """Find which release runs and since when.
+    async def _onset(self, target: Target) -> tuple[ReleaseStart, Release | None, RevisionPair | None]:
+        """Find which release runs and since when, and between which two traffic is being shifted, if any.
 
         Raises:
             InputError: the cluster has no such service.
@@ -247,12 +260,12 @@ class Examination:
             quality="no-data", why="it does not run on ECS", source="ecs", query=QUERY, at=now
         )
         if target.platform != "ecs":
-            return asked, None
+            return asked, None, None
         try:
             history = await asyncio.to_thread(EcsActivities(self._aws).read_history, target)
         except OutsideError as error:
-            return unread(asked, error), None
-        return onset_of(history, now), history.current
+            return unread(asked, error), None, None
+        return onset_of(history, now), history.current, pair_of(history)
 
 
 async def _ended(

@@ -8,6 +8,7 @@ from runbook_model.fact import Fact
 from runbook_model.measured.evidence import Points
 from runbook_model.measured.measurements import Measurement
 from runbook_model.measured.publishing import Published
+from runbook_model.measured.revisions import RevisionFigures
 from runbook_model.text.sentences import count_of
 
 FEW_REFUSED = 0.01
@@ -107,6 +108,39 @@ def p95_of(
     return asked.answered(value=value, requests=requests, note=window.words).if_enough(least)
 
 
+def figures_of(
+    asked: RevisionFigures,
+    found: Figures,
+    window: Published,
+    since: datetime,
+    least: int,
+) -> RevisionFigures:
+    """Return what was counted of one revision since it was made: before that its target groups were another's.
+
+    Args:
+        asked: the question.
+        found: what CloudWatch answered about its target groups.
+        window: the time that counts.
+        since: when the revision was made.
+        least: how many requests say something.
+    """
+    own = window.since(since)
+    if own is None:
+        return asked.unanswered(f"CloudWatch has published nothing since {since:%H:%M:%S} UTC yet")
+    question = Measurement.of(asked, window=own.span)
+    errors = errors_of(question, found, own, asked.wanted, least)
+    # A percentile is of a whole window: what another revision answered in it may not be in there.
+    others = any(moment < since.timestamp() for group in found.groups for moment, _ in group.requests)
+    p95 = p95_of(question, found, window, since if others else None, least)
+    counted: dict[str, object] = {
+        name: getattr(errors, name) for name in ("requests", "failed", "by_type", "bad", "unsure")
+    }
+    counted |= {"begin": own.begin, "end": own.end}
+    if not errors.known or errors.value is None:
+        return asked.unanswered(errors.why or "there were no requests", **counted)
+    return asked.answered(share=errors.value, healthy=_healthy(found, own), p95=p95.value, **counted)
+
+
 def _bad(found: Figures, window: Published, refused: float, requests: float) -> str:
     """Say what is bad whatever share of the requests failed."""
     sick = [values[-1] for group in found.groups if (values := window.holds(group.unhealthy)) and values[-1]]
@@ -119,10 +153,13 @@ def _bad(found: Figures, window: Published, refused: float, requests: float) -> 
 
 def _unsure(found: Figures, window: Published, desired: int) -> str:
     """Say what keeps it from being good."""
-    healthy = [values[-1] if (values := window.holds(group.healthy)) else None for group in found.groups]
-    known = [count for count in healthy if count is not None]
-    if not known:
+    healthy = _healthy(found, window)
+    if healthy is None:
         return "CloudWatch does not say how many targets are healthy"
-    if max(known) < desired:
-        return f"{round(max(known))} of {count_of(desired, 'target')} healthy"
-    return ""
+    return f"{healthy} of {count_of(desired, 'target')} healthy" if healthy < desired else ""
+
+
+def _healthy(found: Figures, window: Published) -> int | None:
+    """Return how many targets were healthy in the newest period, of several groups in the best; None where nothing says it."""
+    known = [values[-1] for group in found.groups if (values := window.holds(group.healthy))]
+    return round(max(known)) if known else None

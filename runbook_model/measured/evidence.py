@@ -192,7 +192,7 @@ def _inside(fact: object, path: str) -> Iterator[Cited]:
         value, what = getattr(fact, name), f"{path} {name}".strip().replace("_", " ")
         if isinstance(value, Evidence):
             yield value.cited(what)
-        elif isinstance(value, AcrossRelease):
+        elif isinstance(value, Fact):
             yield from _inside(value, what)
 
 

@@ -44,6 +44,12 @@ class Published(NamedTuple):
         """Return the values of the periods in it, oldest first."""
         return [value for moment, value in points if self.begin.timestamp() <= moment < self.end.timestamp()]
 
+    def since(self, moment: datetime) -> Published | None:
+        """Return the part of it that begins at a moment, in whole periods; None where none is left."""
+        length = self.period.total_seconds()
+        begin = datetime.fromtimestamp(ceil(moment.timestamp() / length) * length, UTC)
+        return self._replace(begin=max(begin, self.begin)) if begin < self.end else None
+
     def newest_whole(self, points: Points, since: datetime | None) -> float | None:
         """Return the newest value over a period as long as this, whose start CloudWatch may choose."""
         last, first = self.end - self.span, since or datetime.min.replace(tzinfo=UTC)

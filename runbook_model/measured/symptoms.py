@@ -18,6 +18,7 @@ from runbook_model.measured.evidence import (
     Statistics,
     TaskSeen,
 )
+from runbook_model.measured.revisions import RevisionsRead
 from runbook_model.releases.release import ServiceState
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
@@ -37,6 +38,8 @@ class ErrorsRead(Fact):
     """Share that failed, for each release that answered enough requests lately; no data without a release label."""
     others: tuple[Figure, ...] = ()
     """The share in the last window by other sources."""
+    revisions: RevisionsRead | None = None
+    """The figures of both releases, while traffic is shifted between two."""
 
     @property
     def summary(self) -> str:
@@ -116,6 +119,8 @@ class LatencyRead(Fact):
     """How the endpoints were asked for."""
     others: tuple[Figure, ...] = ()
     """The same seconds in the last window by other sources."""
+    revisions: RevisionsRead | None = None
+    """The figures of both releases, while traffic is shifted between two."""
 
     @property
     def summary(self) -> str:

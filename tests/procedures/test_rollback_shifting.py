@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from runbook_model.errors import AccessDeniedError
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Verdict
 from tests.procedures.stage.outside import judged, release
@@ -100,6 +101,72 @@ async def test_where_nobody_found_out_which_release_is_bad_a_person_is_asked(run
     await run.signal("approve", {"by": "bob", "plan_hash": gate.plan_hash})
     report = await runbook.end(run)
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["stop"])
+
+
+# --- the figures of both releases -----------------------------------------------------------------------------------
+
+
+@pytest.mark.ending("recovered-shifting-measured")
+@every_strategy
+async def test_a_release_that_alone_fails_is_stopped_without_asking_which_is_bad(runbook, outside):
+    in_flight(outside, "shifting")
+    outside.shares = (0.3, 0.0)
+    report = await runbook.run()
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["stop"]), report.summary
+    assert "By target group: shop:3 (tag), which is coming, is the bad one." in report.plan.because
+    figures = (report.plan.revisions.coming, report.plan.revisions.old)
+    assert [(item.revision.release, item.share, item.requests) for item in figures] == [
+        ("shop:3", 0.3, 1000),
+        ("shop:2", 0.0, 1000),
+    ]
+
+
+@every_strategy
+async def test_where_the_old_release_fails_nothing_is_stopped_and_a_person_is_asked(runbook, outside):
+    in_flight(outside, "shifting")
+    outside.shares = (0.0, 0.3)
+    run = await runbook.start(suspect=BAD)  # whatever a diagnosis found before
+    gate = await runbook.at_checkpoint(run)
+    assert gate.plan.needs_yes.startswith(
+        "shop:2 (tag), which ran before, is the bad one, and a stop would send all traffic to it: "
+    )
+    assert outside.changes == []
+
+
+async def test_a_yes_from_before_the_old_release_was_measured_to_be_bad_does_not_count(runbook, outside):
+    in_flight(outside, "shifting")
+    run = await runbook.start()
+    gate = await runbook.at_checkpoint(run)
+    outside.shares = (0.0, 0.3)
+    await run.signal("approve", {"by": "bob", "plan_hash": gate.plan_hash})
+    again = await runbook.at_checkpoint(run, other_than=gate.plan_hash)
+    assert "is the bad one" in again.plan.needs_yes
+    assert outside.changes == []
+
+
+@pytest.mark.parametrize("shares", [(0.3, 0.3), (0.0, 0.0), (0.3, None), (None, 0.0)])
+async def test_figures_that_name_neither_release_leave_it_to_a_person(runbook, outside, shares):
+    in_flight(outside, "shifting")
+    outside.shares = shares
+    gate = await runbook.at_checkpoint(await runbook.start())
+    assert "which of them is the bad one is not known" in gate.plan.needs_yes
+    assert outside.changes == []
+
+
+async def test_a_release_that_fails_with_test_traffic_alone_is_a_persons_decision(runbook, outside):
+    in_flight(outside, "test-traffic")
+    outside.shares = (0.3, 0.0)
+    gate = await runbook.at_checkpoint(await runbook.start())
+    assert "shop:3 (1.3.0) has no production traffic yet" in gate.plan.needs_yes
+    assert outside.changes == []
+
+
+async def test_figures_that_cannot_be_read_are_not_the_end_of_a_run(runbook, outside):
+    in_flight(outside, "shifting")
+    outside.fails["read_revisions"] = [AccessDeniedError("not allowed") for _ in range(9)]
+    gate = await runbook.at_checkpoint(await runbook.start())
+    assert "which of them is the bad one is not known" in gate.plan.needs_yes
+    assert gate.plan.revisions is None
 
 
 # --- past the point of a stop ---------------------------------------------------------------------------------------

@@ -16,20 +16,23 @@ from workflows.decisions.tasks import bring_dependency_back, find_the_cause, see
 from workflows.page.run import DiagnosedRun, Part
 from workflows.platforms.choice import platform_of
 from workflows.remedies.restart import restart
-from workflows.remedies.verification import as_it_is, verified_since
+from workflows.remedies.verification import Before, as_it_is, verified_since
 
 Way = Callable[[], Awaitable[Ending]]
 """How the page continues where a person chooses it."""
 
 
 async def roll_back(run: DiagnosedRun[Diagnosis]) -> Ending:
-    """Run the rollback; its gate is shown here, and its end is this page's."""
+    """Run the rollback; its gate is shown here, and its end is this page's, unless this page measures more than it does."""
     if why := platform_of(run).no_rollback:
         run.page.record.found(why)
         return await ask_person_to_choose(run)
+    before = None if run.looks == STANDARD_LOOKS else await as_it_is(run)
+
     run.begin(Part.PUT_RIGHT)
     wanted = RollbackRequest(**_asked_by(run), suspect=run.diagnosis.release)
-    return _ending_of(await run.page.child("Roll the release back", "rollback", wanted))
+    report = await run.page.child("Roll the release back", "rollback", wanted)
+    return await _ending_of(run, before, report, "The release was rolled back")
 
 
 async def repair_dependency(run: DiagnosedRun[Diagnosis]) -> Ending:
@@ -47,12 +50,7 @@ async def repair_dependency(run: DiagnosedRun[Diagnosis]) -> Ending:
     run.begin(Part.PUT_RIGHT)
     wanted = ProcedureRequest(**_asked_by(run))
     report = await run.page.child("Repair the database", "database-issues", wanted)
-    if before is None or report.outcome is not Outcome.RECOVERED:
-        return _ending_of(report)
-
-    run.begin(Part.VERIFY)
-    headline = report.plan.headline if report.plan else "The database was repaired"
-    return await verified_since(run, before, headline)
+    return await _ending_of(run, before, report, "The database was repaired")
 
 
 def _asked_by(run: DiagnosedRun[Diagnosis]) -> dict[str, Any]:
@@ -68,8 +66,11 @@ def _asked_by(run: DiagnosedRun[Diagnosis]) -> dict[str, Any]:
     }
 
 
-def _ending_of(child: Report) -> Ending:
-    """End as the child did: its last word is this page's."""
+async def _ending_of(run: DiagnosedRun[Diagnosis], before: Before | None, child: Report, done: str) -> Ending:
+    """End as the child did, whose last word is this page's; what was measured before and the child does not see is verified."""
+    if before and child.outcome is Outcome.RECOVERED:
+        run.begin(Part.VERIFY)
+        return await verified_since(run, before, child.plan.headline if child.plan else done)
     outcome = child.outcome or Outcome.INCONCLUSIVE
     return Ending(outcome=outcome, summary=child.summary, verdict=child.verdict, error=child.error)
 

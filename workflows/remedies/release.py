@@ -15,12 +15,14 @@ from activities.ecs.changes import (
     StopDeployment,
 )
 from activities.git.activities import GitActivities
+from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.measured.revisions import RevisionsQuery, RevisionsRead, pair_of
 from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory
 from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Undone, Verdict
 from workflows.decisions.rollback.plan import RollbackPlan, asking_after
 from workflows.decisions.rollback.releases import needs_more, plan_rollback
-from workflows.decisions.rollback.shifting import asking_after_a_stop, still_serves, unless_known
+from workflows.decisions.rollback.shifting import asking_after_a_stop, by_figures, still_serves, unless_known
 from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
 from workflows.decisions.terraform.rollback import TerraformRollback
 from workflows.page.run import Run
@@ -41,6 +43,9 @@ from workflows.platforms.shifting import (
     unless_ended,
 )
 from workflows.remedies.release_by_terraform import put_back_by_terraform, through_terraform
+
+FIGURES = "figures-per-revision"
+"""Histories without this mark are of versions that did not compare the two releases."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,9 @@ async def plan_release(run: Run, attempt: Attempt) -> RollbackPlan:
     decided = plan_rollback(target, history, others, attempt.to, attempt.tried)
     by_tag = await _plan_by_git_tags(run, history, attempt) if isinstance(decided, Ending) else None
     chosen = by_tag or page.unless_ending(decided)
-    checked = chosen if attempt.tried else asking_after(attempt.suspect, history, chosen)
-    checked = unless_known(attempt.suspect, history, checked)
+    known = unless_known(attempt.suspect, history, chosen)
+    compared = by_figures(target, known, await _read_figures(run, history, known))
+    checked = compared if attempt.tried else asking_after(attempt.suspect, history, compared)
     checked = asking_after_a_stop(page.report.plan, checked)
     plan = await through_terraform(run, history, checked)
     page.record.planned(plan)
@@ -134,6 +140,15 @@ async def _read_history(run: Run, attempt: Attempt) -> ReleaseHistory:
     if rollout.phase in {Phase.STUCK, Phase.SUPERSEDED}:
         page.unless_ending(await hand_over(run, rollout))
     return await page.read("Read what runs after it", EcsActivities.read_history, target)
+
+
+async def _read_figures(run: Run, history: ReleaseHistory, plan: RollbackPlan) -> RevisionsRead | None:
+    """Read what each of two releases did that run at the same time, where the plan is to stop the one that is coming."""
+    pair = pair_of(history)
+    if plan.way != "stop" or pair is None or not workflow.patched(FIGURES):
+        return None
+    asked = RevisionsQuery(target=run.target, pair=pair)
+    return await run.page.try_read("Compare both releases", DiagnosisActivities.read_revisions, asked)
 
 
 async def _read_others(run: Run, history: ReleaseHistory, attempt: Attempt) -> tuple[Release, ...]:

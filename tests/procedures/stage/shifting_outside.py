@@ -16,6 +16,7 @@ from activities.ecs.changes import Deployed, DeployRelease, StopDeployment
 from activities.ecs.shifting import read_shift, read_shifting
 from activities.ecs.waits import AwaitedDrift
 from runbook_model.errors import DriftedError, EndedError
+from runbook_model.measured.revisions import RevisionsQuery, RevisionsRead
 from runbook_model.releases.arriving import judge_shift
 from runbook_model.releases.release import OwnRollback, Release, ServiceDeployment, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout
@@ -23,6 +24,7 @@ from runbook_model.releases.shifting import Moment
 from sandbox.ecs.strategies.plan import plan_of
 from sandbox.ecs.strategies.shift import Clock, Seen, Shift
 from tests.procedures.stage.outside import Outside, release
+from tests.symptoms import revisions_read
 
 TICK = 10
 """Seconds between two looks at the machine."""
@@ -64,6 +66,8 @@ class ShiftingOutside(Outside):
     """The moment that the deployment gets to just before it is stopped."""
     answer: str | None = None
     """CONTINUE or ROLLBACK: what a person answers to a pause hook that a message named; None for nothing."""
+    shares: tuple[float | None, float | None] = (None, None)
+    """Shares of requests that fail on the release that is coming and on the old one; None where nothing is known."""
 
     def deploys(self, what: Release) -> None:
         """Somebody deploys this: it is under way."""
@@ -184,6 +188,16 @@ class ShiftingOutside(Outside):
             self.history[0] = latest.model_copy(update={"status": self.machine.status})
             self._changed("stop_deployment", "stop")
         return self._deployed(adopted=not latest.under_way)
+
+    @activity.defn
+    async def read_revisions(self, asked: RevisionsQuery) -> RevisionsRead:
+        await self._called("read_revisions")
+        names = (asked.pair.coming.release, asked.pair.old.release)
+        return revisions_read(*self.shares, names=names, has_traffic=asked.pair.has_traffic)
+
+    @property
+    def activities(self) -> list[object]:
+        return [*super().activities, self.read_revisions]
 
     @activity.defn
     async def await_steady_state(self, awaited: Awaited) -> Rollout:

@@ -19,6 +19,7 @@ from tests.symptoms import (
     load_read,
     logs_read,
     resources_read,
+    revisions_read,
     tasks_read,
     utilization_read,
 )
@@ -145,6 +146,47 @@ ERRORS = {
         "errors are not known: could not ask: no answer in time",
     ),
 }
+
+
+class TestTwoReleases:
+    """While traffic is shifted, what each release did comes before what both did together."""
+
+    def test_the_one_that_is_coming_is_named_although_all_requests_together_are_within_the_limit(self):
+        errors = errors_read(0.0, 0.0, 0.01).model_copy(update={"revisions": revisions_read(0.3)})
+        found = classify_errors(TARGET, errors, SURGE, logs_read(40, 40))
+        assert (found.cause, found.release) == (Cause.BAD_RELEASE, NEW)
+        assert found.because[0].startswith(f"{NEW} (tag), which is coming, is the bad one: ")
+
+    def test_the_old_one_is_left_to_a_person_although_errors_started_with_the_other(self):
+        errors = errors_read(0.0, 0.4, 0.4).model_copy(update={"revisions": revisions_read(0.0, 0.3)})
+        found = classify_errors(TARGET, errors, load_read(), logs_read())
+        assert (found.cause, found.release) == (Cause.UNKNOWN, None)
+        assert f"{OLD} (tag), which ran before, is the bad one" in found.summary
+
+    def test_two_that_fail_are_not_the_doing_of_the_one_that_is_coming(self):
+        errors = errors_read(0.0, 0.4, 0.4).model_copy(update={"revisions": revisions_read(0.3, 0.3)})
+        assert classify_errors(TARGET, errors, load_read(), logs_read()).cause is Cause.UNKNOWN
+
+    @pytest.mark.parametrize("revisions", [None, revisions_read(None, None)])
+    def test_where_their_figures_are_not_known_the_rest_of_the_evidence_decides(self, revisions):
+        errors = errors_read(0.0, 0.4, 0.4).model_copy(update={"revisions": revisions})
+        assert classify_errors(TARGET, errors, load_read(), logs_read()).cause is Cause.BAD_RELEASE
+
+    def test_slow_answers_do_not_explain_failures(self):
+        slow = revisions_read(of_coming={"p95": 3.0})
+        errors = errors_read(0.0, 0.0, 0.0).model_copy(update={"revisions": slow})
+        assert classify_errors(TARGET, errors, load_read(), logs_read()).cause is Cause.FINE
+
+    @pytest.mark.parametrize(
+        ("slow", "cause", "release"),
+        [("of_coming", Cause.BAD_RELEASE, NEW), ("of_old", Cause.UNKNOWN, None)],
+    )
+    def test_a_release_that_alone_is_slow_is_named_only_if_it_is_the_coming_one(self, slow, cause, release):
+        revisions = revisions_read(**{slow: {"p95": 3.0}})
+        latency = latency_read(0.1, 0.1, 0.9).model_copy(update={"revisions": revisions})
+        found = classify_latency(TARGET, latency, SURGE, resources_read(cpu=0.95), logs_read())
+        assert (found.cause, found.release) == (cause, release)
+        assert "is the bad one" in found.because[0]
 
 
 @pytest.mark.parametrize(("given_", "cause", "because"), ERRORS.values(), ids=ERRORS.keys())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from runbook_model.catalog.target import Target
+from runbook_model.measured.revisions import RevisionsRead
 from runbook_model.measured.symptoms import ErrorsRead, LatencyRead, LoadRead, LogsRead, ResourcesRead
 from workflows.decisions.database import DatabaseSigns
 from workflows.decisions.diagnosis.cause import (
@@ -19,6 +20,7 @@ from workflows.decisions.diagnosis.cause import (
     unknown,
     unread,
 )
+from workflows.decisions.revisions import NAMED, BadOne, Compared, What, compare
 
 OF_DEPENDENCIES = re.compile(
     r"database|db|sql|connection|timeout|dependency|upstream|pool|redis|queue", re.IGNORECASE
@@ -29,16 +31,19 @@ OF_DEPENDENCIES = re.compile(
 def classify_errors(target: Target, errors: ErrorsRead, load: LoadRead, logs: LogsRead) -> Diagnosis:
     """Decide: bad-release, dependency, load, fine, or unknown.
 
+    While traffic is shifted between two releases, the figures of each come first: both have the same load and dependencies.
     Errors that started with a release are the release's doing, whatever they are about: it is what changed. Only more
     requests at the same time, or another release that fails too, leave that open.
     """
     limit = target.thresholds.error_rate
     doubts = unread(usual_requests=load.usual_rate, logs=logs)
-    if errors.share.now.value is None:
-        return unknown(errors.summary, doubts=doubts)
+    compared = compare(target, errors.revisions)
+    named = _by_figures(compared, "errors", errors.revisions, errors.summary, doubts)
+    if named or errors.share.now.value is None:
+        return named or unknown(errors.summary, doubts=doubts)
     if errors.share.now.within(limit):
         return Diagnosis(cause=Cause.FINE, because=(errors.summary,))
-    release = _began_with_release(errors, limit)
+    release = None if compared.bad is BadOne.BOTH else _began_with_release(errors, limit)
     dependency = _of_dependencies(errors) or names_dependencies(logs)
     surge = more_requests(target, load)
     if release and surge:
@@ -56,6 +61,20 @@ def classify_errors(target: Target, errors: ErrorsRead, load: LoadRead, logs: Lo
     if busy:
         return Diagnosis(cause=Cause.LOAD, because=(busy, errors.summary), doubts=doubts)
     return unknown(errors.summary, load.summary, logs.summary, doubts=doubts)
+
+
+def _by_figures(
+    compared: Compared, what: What, found: RevisionsRead | None, summary: str, doubts: tuple[str, ...]
+) -> Diagnosis | None:
+    """Name the release that is coming, or leave it to a person where the old one is bad; None where neither is named."""
+    if found is None or what not in compared.by or compared.bad not in NAMED:
+        return None
+    if compared.bad is BadOne.OLD:
+        return unknown(compared.summary, summary, doubts=doubts)
+    release = found.coming.revision.release
+    return Diagnosis(
+        cause=Cause.BAD_RELEASE, because=(compared.summary, summary), doubts=doubts, release=release
+    )
 
 
 def _began_with_release(errors: ErrorsRead, limit: float) -> str | None:
@@ -95,9 +114,9 @@ def classify_latency(
     logs: LogsRead,
     database: DatabaseSigns | None = None,
 ) -> Diagnosis:
-    """Decide: load, resources, database, code-path, fine, or unknown.
+    """Decide: bad-release, load, resources, database, code-path, fine, or unknown.
 
-    Code is to blame only when nothing else is: load, CPU, memory and the database must be known and usual. Sessions that
+    While traffic is shifted between two releases, the figures of each come first. Code is to blame only when nothing else is: load, CPU, memory and the database must be known and usual. Sessions that
     were forgotten and hold what others need are to blame whatever else stands out.
 
     Args:
@@ -110,6 +129,9 @@ def classify_latency(
     """
     limit = target.thresholds.p95_seconds
     doubts = unread(usual_requests=load.usual_rate, cpu=resources.cpu, memory=resources.memory, logs=logs)
+    compared = compare(target, latency.revisions)
+    if named := _by_figures(compared, "latency", latency.revisions, latency.summary, doubts):
+        return named
     if latency.p95.now.value is None:
         return unknown(latency.summary, doubts=doubts)
     if latency.p95.now.within(limit):

@@ -10,11 +10,13 @@ from datetime import timedelta
 
 from runbook_model import calls
 from runbook_model.catalog.target import Target
+from runbook_model.measured.revisions import RevisionsRead
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
 from runbook_model.releases.rollout import Rollout
 from runbook_model.releases.shifting import WaitingHook
 from runbook_model.reports import Ending, Outcome, Problem, Verdict
+from workflows.decisions.revisions import BadOne, Compared, compare
 from workflows.decisions.rollback.plan import RollbackPlan
 
 STOPPED_WELL = frozenset({"ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"})
@@ -104,6 +106,33 @@ def unless_known(suspect: str | None, history: ReleaseHistory, plan: RollbackPla
     if plan.way != "stop" or latest is None or latest.shift is None or suspect != plan.before.revision:
         return plan
     return plan.model_copy(update={"needs_yes": None}) if latest.shift.has_traffic(latest.status) else plan
+
+
+def by_figures(target: Target, plan: RollbackPlan, found: RevisionsRead | None) -> RollbackPlan:
+    """Return the plan of a stop with what the figures of both releases say of it.
+
+    Where they name the release that is coming, they answer the question which one is bad. Where they name the old one, a person
+    must agree whatever was found before, and a yes from before does not count for it.
+    """
+    if found is None:
+        return plan
+    compared = compare(target, found)
+    update: dict[str, object] = {"revisions": found, "because": (*plan.because, *_figures(compared, found))}
+    if compared.bad is BadOne.COMING:
+        update["needs_yes"] = None
+    elif compared.bad is BadOne.OLD:
+        update |= {
+            "needs_yes": compared.summary,
+            "essence": f"{plan.after.name} was measured to be the bad one",
+        }
+    return plan.model_copy(update=update)
+
+
+def _figures(compared: Compared, found: RevisionsRead) -> tuple[str, ...]:
+    lines = found.lines
+    if compared.bad is BadOne.OLD:
+        return lines  # the question says the rest
+    return (*lines, f"By target group: {compared.said}.")
 
 
 def asking_after_a_stop(before: Plan | None, plan: RollbackPlan) -> RollbackPlan:
