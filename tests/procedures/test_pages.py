@@ -25,6 +25,7 @@ from tests.symptoms import (
     load_read,
     logs_read,
     resources_read,
+    revisions_read,
     utilization_read,
 )
 
@@ -366,6 +367,18 @@ async def test_slow_answers_under_load_get_more_tasks(pages, outside):
     report = await pages.run("high-latency")
     assert report.outcome is Outcome.RECOVERED
     assert outside.desired == 4
+
+
+@pytest.mark.ending("recovered-slow-release")
+async def test_a_release_that_alone_is_slow_is_rolled_back_and_latency_is_verified(pages, outside):
+    revisions = revisions_read(of_coming={"p95": 2.0}, names=("shop:2", "shop:1"))
+    outside.latency = latency_read(0.1, 0.1, 0.3).model_copy(update={"revisions": revisions})
+    report = await pages.run("high-latency")
+    assert report.outcome is Outcome.RECOVERED
+    assert "bad-release: shop:2 (tag), which is coming, is the bad one" in report.findings[0]
+    assert outside.marks == [("shop:1", "good"), ("shop:2", "bad")]
+    steps = [step.step for step in report.steps]
+    assert steps.index("Roll the release back") < steps.index("Read what runs now")
 
 
 @pytest.mark.ending("recovered-busy")
