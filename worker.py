@@ -34,6 +34,7 @@ from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import InputError
 from runbook_model.names.ids import UNROUTED, task_queue, watch_queue
 from runbook_model.names.procedures import FIX_PACKAGE
+from runbook_model.text.sentences import did_you_mean
 from starter.client.connect import connect
 from starter.exits import CliError, end_process
 from starter.procedures import BUILT_IN
@@ -199,7 +200,8 @@ def environments_of(catalog: Catalog, asked: Sequence[str]) -> list[str]:
     for name in asked:
         if name not in catalog.environments:
             known = ", ".join(sorted(catalog.environments))
-            raise InputError(f'no environment "{name}" in the catalog; there are: {known}')
+            meant = did_you_mean(name, catalog.environments)
+            raise InputError(f'no environment "{name}" in the catalog{meant}; there are: {known}')
     return list(asked) or sorted(catalog.environments)
 
 

@@ -69,9 +69,22 @@ def _usage(error: click.UsageError) -> str:
             # Without the dashes, which make short names alike: --reason is no --json.
             known = [name for option in options for name in option.opts if name.startswith("--")]
             found = nearest(error.option_name.lstrip("-"), [name.lstrip("-") for name in known])
-            return f"{error.message.rstrip('.')}{f' (did you mean --{found}?)' if found else ''}"
+            meant = f" (did you mean --{found}?)" if found else _by_position(error.option_name, command)
+            return f"{error.message.rstrip('.')}{meant}"
         case _:
             return error.format_message().rstrip(".")
+
+
+def _by_position(option: str, command: click.Command) -> str:
+    """Say how a command takes its target that has no options for it."""
+    places = [
+        item.make_metavar(click.Context(command))
+        for item in command.params
+        if item.name in {"target", "scope"}
+    ]
+    if option not in {"--environment", "--service"} or not places:
+        return ""
+    return f"; write the target by position: {places[0]}"
 
 
 def _unwritten(error: OSError) -> Exit:

@@ -174,7 +174,7 @@ def _answered(error: ClientError, doing: str) -> OutsideError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     said = f"could not {doing}: {code}: {quote(message)}"
     if code in DENIED:
-        return AccessDeniedError(said, fix=f"allow {_permission(message, error)} to the worker's role")
+        return AccessDeniedError(said, fix=f"allow {_permission(message, error)} for the worker's role")
     if code in STALE_CREDENTIALS:
         return CredentialsError(said, fix="renew the worker's AWS credentials and it continues")
     if code in CONCURRENT or any(words in message.lower() for words in CONCURRENT_BY_MESSAGE):

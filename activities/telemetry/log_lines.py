@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity, workflow
+from temporalio.exceptions import ApplicationError
 
-from runbook_model.text.plain_text import harmless, unbroken
+from runbook_model.errors import BugError, RunbookError
+from runbook_model.text.plain_text import harmless, one_line, unbroken
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_TEMPORALS_OWN = frozenset({"temporal_activity", "temporal_workflow"})
+_TEMPORALS_OWN = frozenset({"temporal_activity", "temporal_workflow", "__temporal_error_identifier"})
 """Fields that the SDK's loggers add; ``where`` says the same in our words."""
 
 
@@ -33,7 +35,7 @@ class JsonLines(logging.Formatter):
         line |= where()
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD | _TEMPORALS_OWN}
         if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+            line["error"] = in_a_line(record.exc_info) or self.formatException(record.exc_info)
         return json.dumps(line, default=str)
 
 
@@ -50,13 +52,22 @@ class TerminalLines(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """Return the traceback, indented: no line of it passes for one of the log."""
-        return textwrap.indent(harmless(super().formatException(ei)), "  ")
+        return textwrap.indent(harmless(in_a_line(ei) or super().formatException(ei)), "  ")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with the run and the activity at its end."""
         place = where()
         speaks = " · ".join(place[key] for key in ("workflow_id", "activity") if key in place)
         return f"{super().format(record)}{f'  [{speaks}]' if speaks else ''}"
+
+
+def in_a_line(raised: Any) -> str | None:
+    """Return an error that says by itself what is wrong; None for bugs, of which the whole traceback helps."""
+    error = raised[1]
+    ours = error.__cause__ if isinstance(error, ApplicationError) else error
+    if not isinstance(ours, RunbookError) or isinstance(ours, BugError):
+        return None
+    return one_line(f"{type(ours).__name__}: {ours}")
 
 
 def where() -> dict[str, str]:
@@ -87,6 +98,7 @@ def log_to_stderr(*ours: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TerminalLines() if wish == "text" else JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    activity.logger.activity_info_on_message = workflow.logger.workflow_info_on_message = False
     for name in ours:
         logging.getLogger(name).setLevel(logging.INFO)
 

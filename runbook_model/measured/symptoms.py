@@ -166,22 +166,22 @@ class ResourcesRead(Fact):
     @property
     def summary(self) -> str:
         """One line for people."""
-        cpu = (
-            f"CPU {100 * self.cpu.mean:.0f} %"
-            if self.cpu.mean is not None
-            else f"CPU of each task not known: {self.cpu.why}"
-        )
-        memory = (
-            f"memory {100 * self.memory.most:.0f} % of the limit"
-            if self.memory.most is not None
-            else f"memory of each task not known: {self.memory.why}"
-        )
+        cpu, memory = self.cpu.mean, self.memory.most
+        if cpu is None and memory is None and self.cpu.why == self.memory.why:
+            used = [f"CPU and memory of each task not known: {self.cpu.why}"]
+        else:
+            used = [
+                f"CPU of each task not known: {self.cpu.why}" if cpu is None else f"CPU {100 * cpu:.0f} %",
+                f"memory of each task not known: {self.memory.why}"
+                if memory is None
+                else f"memory {100 * memory:.0f} % of the limit",
+            ]
         restarts = (
             count_of(self.restarts.count, "restart")
             if self.restarts.known
             else f"restarts not known: {self.restarts.why}"
         )
-        return f"{cpu}, {memory}, {restarts}"
+        return ", ".join((*used, restarts))
 
 
 class UtilizationRead(Fact):

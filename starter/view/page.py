@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from runbook_model.plans import Plan, PlannedCall
-from runbook_model.reports import Change, Checkpoint, Outcome, Report, State, Step, Task
+from runbook_model.reports import Change, Checkpoint, Decision, Outcome, Report, State, Step, Task
 from runbook_model.text.plain_text import unbroken
 from starter.client.run_view import RunView
 from starter.names import short_id
@@ -67,7 +67,7 @@ def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
     have, need = len(gate.approvals), gate.approvals_needed
     yield line(gate.question, "bold yellow")
     if gate.plan:
-        yield from plan(gate.plan, gate.plan_hash)
+        yield from plan(gate.plan, gate.plan_hash, asked=gate.question)
     if gate.task:
         yield from _look_at(gate.task)
     names = ", ".join(approval.by for approval in gate.approvals)
@@ -87,8 +87,8 @@ def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
     yield line(f"  {'abort' if several else 'no'}: runbook abort {short} --reason WHY --as YOU", "red")
 
 
-def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
-    """Lay out a plan: what, why, the exact calls, and what it does not bring back."""
+def plan(planned: Plan, plan_hash: str, asked: str = "") -> Iterator[Text]:
+    """Lay out a plan: what, why, the exact calls, and what it does not bring back; what was ``asked`` before is not repeated."""
     yield line(f"  plan {plan_hash}: {planned.headline}", "bold")
     if planned.before and planned.after:
         yield line(f"    from {planned.before.name}")
@@ -99,7 +99,7 @@ def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
         yield line(f"    call {_call(call)}")
     for loss in planned.not_restored:
         yield line(f"    not restored: {loss}", "yellow")
-    if planned.needs_yes:
+    if planned.needs_yes and planned.needs_yes not in asked:
         yield line(f"    needs a person's approval: {planned.needs_yes}", "yellow")
 
 
@@ -131,7 +131,7 @@ def _incident_lines(report: IncidentReport) -> Iterator[Text]:
     )
     yield from _responder(report)
     for decision in [item for item in report.decisions if item.kind in DECISIONS_SHOWN][-ALERTS_SHOWN:]:
-        yield line(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}", "dim")
+        yield line(f"{clock(decision.at)}  {decided(decision)}", "dim")
     if report.held:
         yield line(f"nothing is started automatically: {report.held}", "yellow")
     if report.alerts:
@@ -145,6 +145,12 @@ def _incident_lines(report: IncidentReport) -> Iterator[Text]:
         yield line(f"  and {more} more", "dim")
     for channel, why in report.undelivered.items():
         yield line(f"not delivered: {channel}: {why}", "yellow")
+
+
+def decided(decision: Decision) -> str:
+    """Say who decided what, and what was said with it."""
+    who = "asked again" if decision.kind == "void" else f"{decision.kind} by {decision.by}"
+    return f"{who}: {decision.detail}" if decision.detail else who
 
 
 def _responder(report: IncidentReport) -> Iterator[Text]:
@@ -178,7 +184,7 @@ def _steps(steps: tuple[Step, ...]) -> Iterator[Text]:
             if step.ended
             else f"since {clock(step.started)}, {ago(step.started)}"
         )
-        detail = f": {step.detail}" if step.detail else ""
+        detail = f": {step.detail}" if step.detail and step.detail != "Cancelled" else ""
         yield Text.assemble("  ", (sign, colour), " ", unbroken(f"{step.step}{detail}"), (f"  {took}", "dim"))
 
 
@@ -251,7 +257,7 @@ def _rejections(report: Report) -> Iterator[Text]:
 
 def _end(view: RunView) -> Iterator[Text]:
     report, run = view.report, view.run
-    if report.error:
+    if report.error and report.error.message.rstrip(".") not in report.summary:
         yield Text()
         yield line(f"{report.error.kind}: {report.error.line}", "red")
     if report.trace_id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from starter.client.run_view import RunView
 from starter.client.runs import Run
 from starter.client.starting import follow, wait_for_end
 from starter.printing import clock, console, say
-from starter.view.page import checkpoint, page_lines, render
+from starter.view.page import checkpoint, decided, page_lines, render
 
 HEAD_LINES = 4
 """What stays on top of a page that is longer than the terminal."""
@@ -77,20 +78,14 @@ class NewLines:
         if view is None:
             return
         report = view.report
-        for place, step in enumerate(report.steps):
-            text = f"{step.heading}: {step.step}: {step.state}"
-            self._once((place, step.step, step.state), text, step.ended or step.started)
+        for key, text, at in sorted(_events(view), key=lambda event: event[2]):
+            self._once(key, text, at)
         gate = report.checkpoint
         if gate and self._once((gate.plan_hash, gate.opened), gate.question, gate.opened):
             console().print(*list(checkpoint(gate, view.run.id))[1:], sep="\n")
-        for decision in report.decisions:
-            text = f"{decision.kind} by {decision.by}: {decision.detail}"
-            self._once((decision.kind, decision.at), text, decision.at)
         for change in report.changes:
             text = f"{change.action}: {change.before} -> {change.after} {change.undone or ''}".rstrip()
             self._once(change, text, view.run.ended)
-        for rejected in report.rejected:
-            self._once(rejected.at, f"not used: {rejected.message}: {rejected.why}", rejected.at)
 
     def _once(self, key: object, text: str, at: datetime | None) -> bool:
         """Say something with the time when it happened; where that is not known, it is new now."""
@@ -114,3 +109,16 @@ class NewLines:
             self._said.add(("presence", present))
             say(f"{clock(datetime.now(UTC))}  {words[present]}")
         self._present = present
+
+
+def _events(view: RunView) -> Iterator[tuple[object, str, datetime]]:
+    """List what happened and when; each with a key that tells it from all others."""
+    report = view.report
+    for place, step in enumerate(report.steps):
+        state = "stopped" if step.state == "cancelled" else step.state
+        text = f"{step.heading}: {step.step}: {state}"
+        yield (place, step.step, step.state), text, step.ended or step.started
+    for decision in report.decisions:
+        yield (decision.kind, decision.at), decided(decision), decision.at
+    for rejected in report.rejected:
+        yield rejected.at, f"not used: {rejected.message}: {rejected.why}", rejected.at

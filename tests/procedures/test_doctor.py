@@ -69,7 +69,7 @@ class Eyes:
     async def list_revisions(self, _: Target) -> Releases:
         if self.denied:
             raise AccessDeniedError(
-                "could not list", fix="allow ecs:ListTaskDefinitions to the worker's role"
+                "could not list", fix="allow ecs:ListTaskDefinitions for the worker's role"
             )
         return self.revisions
 

@@ -63,7 +63,7 @@ class Diagnosis(Message):
         """How a run ends that changes nothing; good readings alone do not end what a person asked for."""
         if self.cause is Cause.HEALTHY:
             because = "; ".join(self.because)
-            return f"Nothing that was read of the database is wrong, and nothing was changed: {because}. A person decides."
+            return f"Nothing that was read of the database is wrong, and nothing was changed: {because}. If something is still wrong, look elsewhere."
         return f"Left to a person, nothing was changed: {self.summary}."
 
 

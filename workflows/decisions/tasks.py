@@ -15,17 +15,22 @@ from runbook_model.reports import Task
 from runbook_model.text.sentences import sentence
 from workflows.decisions.diagnosis import Cause, Diagnosis
 
+STILL_WRONG = "Check what is still wrong, and choose what to do, or skip"
+"""What people are asked where all readings are good."""
+
 
 def find_the_cause(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
     """Ask which way to go where the evidence does not settle it."""
     what = "Find the cause, and choose what to do or fix it yourself"
     if diagnosis.cause is Cause.FINE:
-        what = "Check what is still wrong, and choose what to do, or skip"
+        what = STILL_WRONG
     return _now(what, target, diagnosis, readings)
 
 
 def would_ask(task: Task, found: str) -> str:
-    """Say what a plan comes to where a person would be asked, and what was found."""
+    """Say what a plan comes to where a person would be asked, and what was found; good news comes first."""
+    if task.what == STILL_WRONG:
+        return f"{sentence(found[:1].upper() + found[1:])} A person would be asked whether something is still wrong."
     return f"A person would be asked: {sentence(task.what)} Found: {sentence(found)}"
 
 

@@ -401,7 +401,7 @@ async def test_permissions_that_are_missing_are_named(staffed, denied):
     wording = await look_again(without_them, lambda wording: wording.red() == list(denied))
     assert wording.red() == list(denied)
     for check, permission in denied.items():
-        assert wording.of(check, "prod")["fix"] == f"allow {permission} to the worker's role"
+        assert wording.of(check, "prod")["fix"] == f"allow {permission} for the worker's role"
     until(staffed.is_known_to_aws)
 
 
@@ -436,7 +436,7 @@ async def test_without_the_simulator_it_is_unknown_what_may_be_changed(staffed):
     wording = await staffed.doctor("--environment", "prod")
     permissions = wording.of("permissions", "prod")
     assert (permissions["ok"], permissions["fix"]) == (None, None)
-    assert "allow iam:SimulatePrincipalPolicy to the worker's role" in permissions["detail"]
+    assert "allow iam:SimulatePrincipalPolicy for the worker's role" in permissions["detail"]
 
 
 @pytest.mark.rare

@@ -47,7 +47,7 @@ async def test_a_missing_permission_is_named(stage, action):
     ended = await shop.cli.start("--wait", "--json")
     page = ended.json
     assert (ended.code, page["outcome"], page["error"]["kind"]) == (1, "failed", "AccessDeniedError")
-    assert f"allow ecs:{action} to the worker's role" == page["error"]["fix"]
+    assert f"allow ecs:{action} for the worker's role" == page["error"]["fix"]
     assert (page["changes"], shop.changes()) == ([], [])
 
 

@@ -113,7 +113,7 @@ class TestARole:
         with pytest.raises(AccessDeniedError) as raised:
             clients.ecs(PROD)
         assert f"could not assume the role {ARN}" in str(raised.value)
-        assert str(raised.value).endswith("allow sts:AssumeRole to the worker's role")
+        assert str(raised.value).endswith("allow sts:AssumeRole for the worker's role")
 
     def test_that_sts_does_not_give_says_that_nothing_was_sent(self, clients, sts):
         sts.add_client_error("assume_role", "InternalFailure", http_status_code=500)

@@ -103,8 +103,8 @@ def test_every_error_has_its_name_and_says_whether_the_call_may_have_landed(
 @pytest.mark.parametrize(
     ("message", "permission"),
     [
-        ("User: arn:x is not authorized to perform: iam:PassRole on resource: y", "allow iam:PassRole to"),
-        ("no", "allow UpdateService to"),
+        ("User: arn:x is not authorized to perform: iam:PassRole on resource: y", "allow iam:PassRole for"),
+        ("no", "allow UpdateService for"),
     ],
 )
 def test_a_missing_permission_is_named_with_the_fix(message, permission):

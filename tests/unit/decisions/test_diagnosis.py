@@ -206,10 +206,7 @@ def test_what_could_not_be_read_is_a_doubt():
     load = load_read(usual=None)
     found = classify_errors(TARGET, errors_read(0.0, 0.4, 0.4), load, logs_read(away=True))
     assert found.cause is Cause.BAD_RELEASE
-    assert found.doubts == (
-        "usual_requests not known: could not ask: no answer in time".replace("_", " "),
-        "logs not known: could not ask: no answer in time",
-    )
+    assert found.doubts == ("usual requests, logs not known: could not ask: no answer in time",)
 
 
 LOCKED = DatabaseSigns(summary="locks: 3 sessions wait", trouble="3 sessions wait for locks")
@@ -382,7 +379,7 @@ RESOURCES = {
     "nobody knows": (
         (resources_read(None, None), load_read(), utilization_read(None, None)),
         Cause.UNKNOWN,
-        "CPU of each task not known",
+        "CPU and memory of each task not known",
     ),
     "half is known and well": (
         (resources_read(0.2, None), load_read(), utilization_read(0.2, None)),

@@ -11,6 +11,7 @@ from runbook_model.reports import Task
 from tests.observing import NOW, a_target
 from tests.symptoms import a_figure
 from workflows.decisions.diagnosis import Cause, Diagnosis
+from workflows.decisions.diagnosis.cause import unread
 from workflows.decisions.tasks import (
     bring_dependency_back,
     database_console,
@@ -39,12 +40,12 @@ def test_what_the_remedy_waits_for_is_immediate_and_shows_what_was_measured(ask)
     assert task.links["grafana"] == "https://grafana.test"
 
 
-def test_where_all_readings_are_good_people_are_not_asked_for_a_cause():
+def test_where_all_readings_are_good_a_plan_says_so_first():
     fine = Diagnosis(cause=Cause.FINE, because=("0.0 % fail",))
     task = find_the_cause(TARGET, fine, READINGS)
+    assert task.what == "Check what is still wrong, and choose what to do, or skip"
     assert would_ask(task, fine.summary) == (
-        "A person would be asked: Check what is still wrong, and choose what to do, or skip. "
-        "Found: all readings are good: 0.0 % fail."
+        "All readings are good: 0.0 % fail. A person would be asked whether something is still wrong."
     )
 
 
@@ -52,6 +53,16 @@ def test_what_could_not_be_read_is_said_once():
     blind = "logs not known: the catalog names no log group"
     found = Diagnosis(cause=Cause.UNKNOWN, because=("30.0 % fail", blind), doubts=(blind,))
     assert found.summary == f"unknown: 30.0 % fail; {blind}"
+
+
+def test_a_reason_that_several_readings_have_in_common_is_given_once():
+    why = "the catalog names no prometheus_url"
+    blind = a_figure(None).model_copy(update={"why": why})
+    away = blind.model_copy(update={"why": "no answer in time"})
+    assert unread(usual_requests=blind, load=away, memory_over_time=blind, p95=a_figure(0.1)) == (
+        f"usual requests, memory over time not known: {why}",
+        "load not known: no answer in time",
+    )
 
 
 @pytest.mark.parametrize("leave", [make_faster, use_less, find_the_leak])

@@ -132,7 +132,7 @@ class TestFixes:
     @pytest.mark.parametrize(
         ("error", "fix"),
         [
-            (translate(denied("ecs:ListTasks"), "list tasks"), "allow ecs:ListTasks to the worker's role"),
+            (translate(denied("ecs:ListTasks"), "list tasks"), "allow ecs:ListTasks for the worker's role"),
             (
                 translate(NoCredentialsError(), "ask"),
                 "give the worker AWS credentials and it continues",

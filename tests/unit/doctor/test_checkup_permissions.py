@@ -145,7 +145,7 @@ class TestIdentity:
         text = await asking()
         assert (text.ok, text.fix) == (None, None)
         assert text.detail.startswith("unknown: could not look up the role incident-runbooks-worker")
-        assert text.detail.endswith("; allow iam:GetRole to the worker's role")
+        assert text.detail.endswith("; allow iam:GetRole for the worker's role")
 
     def test_of_an_environment_is_the_role_that_the_catalog_names(self, asking):
         role = "arn:aws:iam::999999999999:role/teams/incident-runbooks-prod"
@@ -299,7 +299,7 @@ class TestSimulator:
         user.stubs.iam.add_client_error("simulate_principal_policy", "AccessDenied", said)
         text = await user()
         assert (text.ok, text.fix) == (None, None)
-        assert text.detail.endswith("; allow iam:SimulatePrincipalPolicy to the worker's role")
+        assert text.detail.endswith("; allow iam:SimulatePrincipalPolicy for the worker's role")
 
     async def test_that_does_not_answer_leaves_it_unknown(self, user):
         user.stubs.iam.add_client_error("simulate_principal_policy", "ServiceFailure", http_status_code=500)

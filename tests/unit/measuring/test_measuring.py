@@ -62,7 +62,7 @@ async def test_unreadable_logs_are_noted_and_decide_nothing():
     taken = await sample(logs=DENIED)
     logs = taken.readings[2]
     assert (logs.quality, logs.decides, taken.quality) == (E, False, G)
-    assert "allow FilterLogEvents to the worker's role" in logs.detail
+    assert "allow FilterLogEvents for the worker's role" in logs.detail
 
 
 async def test_what_cannot_be_reached_is_a_reading_of_quality_error_and_nothing_is_raised():

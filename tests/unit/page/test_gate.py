@@ -60,6 +60,10 @@ def test_two_yeses_must_be_two_peoples():
     [
         (yes("bob", plan_hash="old"), "the plan is not the one that was approved: it is abc now, not old"),
         (yes("bob", option="abort"), 'there is no option "abort"; choose one of approve'),
+        (
+            yes("bob", option="aprove"),
+            'there is no option "aprove" (did you mean approve?); choose one of approve',
+        ),
         (yes("Alice "), "asked for this and may not approve it; somebody else must"),
         (yes("mallory"), "mallory may not approve here; bob, carol may"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.telemetry.log_lines import JsonLines, TerminalLines, log_to_stderr
+from runbook_model.errors import AccessDeniedError, BugError
 
 
 def logged(formatter, *, message="it is so", extra=None, error=None):
@@ -62,6 +63,23 @@ def test_an_error_is_reported_in_the_same_line():
     line = logged(JsonLines(), error=ValueError("no"))
     assert "\n" not in line
     assert "ValueError: no" in json.loads(line)["error"]
+
+
+def test_an_error_that_says_what_to_do_has_no_traceback_and_a_bug_has_one():
+    denied = AccessDeniedError("could not list", fix="allow ecs:ListTasks")
+    sent = denied.to_application_error()
+    sent.__cause__ = denied
+    for error in (denied, sent):
+        assert (
+            json.loads(logged(JsonLines(), error=error))["error"]
+            == "AccessDeniedError: could not list; allow ecs:ListTasks"
+        )
+        assert logged(TerminalLines(), error=error).endswith(
+            "\n  AccessDeniedError: could not list; allow ecs:ListTasks"
+        )
+    bug = BugError("read_history", "KeyError: 1", 1)
+    assert "BugError" in json.loads(logged(JsonLines(), error=bug))["error"]
+    assert "ValueError: no" in json.loads(logged(JsonLines(), error=ValueError("no")))["error"]
 
 
 def test_on_a_terminal_a_line_is_for_people():

@@ -254,6 +254,19 @@ def test_a_brake_that_would_hold_nothing_is_refused(say, tmp_path, target):
     assert 'no environment "prd"' in err
 
 
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [
+        (("brake", "on", "--environment", "prod"), "[E|E/S]"),
+        (("release", "list", "--service", "shop"), "E/S"),
+    ],
+)
+def test_a_command_that_takes_its_target_by_position_only_says_so(say, words, form):
+    code, _, err = say(*words)
+    assert code == 2
+    assert f"; write the target by position: {form}; see `runbook" in err
+
+
 def test_all_faults_of_a_catalog_are_reported(say, tmp_path):
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG + "[environments.a]\nplatfrom = 1\nregion = 5\n")

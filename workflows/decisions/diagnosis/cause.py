@@ -56,9 +56,12 @@ def names_database(logs: LogsRead) -> str | None:
 
 
 def unread(**evidence: Evidence) -> tuple[str, ...]:
-    """Name what could not be read, or said nothing."""
-    silent = ((name.replace("_", " "), item.why) for name, item in evidence.items() if not item.known)
-    return tuple(f"{name} not known: {why}" for name, why in silent)
+    """Name what could not be read, or said nothing; a reason that several have in common is given once."""
+    silent: dict[str, list[str]] = {}
+    for name, item in evidence.items():
+        if not item.known:
+            silent.setdefault(item.why or "", []).append(name.replace("_", " "))
+    return tuple(f"{', '.join(names)} not known: {why}" for why, names in silent.items())
 
 
 class Cause(StrEnum):

@@ -9,6 +9,7 @@ from typing import Literal
 from runbook_model.catalog.target import Target
 from runbook_model.releases.release import Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Ending, Outcome, Problem
+from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.plan import (
     RollbackPlan,
@@ -191,11 +192,8 @@ def _soaked(history: ReleaseHistory, soak: timedelta) -> Iterator[tuple[Release,
         if release.is_verified and release.judged:
             yield release, f"{release.name} was verified at {release.judged.at:%Y-%m-%d %H:%M} UTC"
         elif lived >= soak:
-            minutes = lived.total_seconds() / 60
-            yield (
-                release,
-                f"{release.name} is the newest release before the current one; it ran for {minutes:.0f} min",
-            )
+            ran = format_duration(timedelta(seconds=round(lived.total_seconds())))
+            yield release, f"{release.name} is the newest release before the current one; it ran for {ran}"
 
 
 def _unproven(history: ReleaseHistory, others: tuple[Release, ...]) -> Iterator[tuple[Release, str]]:

@@ -9,6 +9,7 @@ from runbook_model.errors import Rejected
 from runbook_model.messages import Approval
 from runbook_model.names.people import is_agent, looks_like, problem_with_name, same_person
 from runbook_model.reports import Checkpoint
+from runbook_model.text.sentences import did_you_mean
 
 ANSWERS_KEPT = 32
 
@@ -44,7 +45,8 @@ class Gate:
             return Rejected(why, fix="look at it again")
         options = ", ".join(self.view.options)
         if approval.option is not None and approval.option not in self.view.options:
-            return Rejected(f'there is no option "{approval.option}"', fix=f"choose one of {options}")
+            meant = did_you_mean(approval.option, self.view.options)
+            return Rejected(f'there is no option "{approval.option}"{meant}', fix=f"choose one of {options}")
         if approval.option is None and len(self.view.options) > 1:
             return Rejected("several options are open", fix=f"say which option: {options}")
         return self._refuses_person(approval)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from rich.text import Text
 
-from runbook_model.reports import Change, Report, State, Step
+from runbook_model.reports import Change, Decision, Report, State, Step
 from starter.client.run_view import RunView
 from starter.printing import clock, show_rows
 from starter.view.watching import HEAD_LINES, NewLines, fitting
@@ -24,21 +24,27 @@ def test_of_a_longer_page_the_head_and_the_newest_are_shown():
     assert shown[-1] == "99"
 
 
-def test_lines_bear_the_time_when_it_happened_also_where_the_watch_began_later(capsys):
+def test_lines_are_in_order_and_bear_the_time_when_it_happened_also_where_the_watch_began_later(capsys):
     began = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
     ended = began + timedelta(minutes=2)
     steps = (
         Step(heading="Look", step="Count", state="done", started=began, ended=began + timedelta(seconds=7)),
     )
+    decisions = (
+        Decision(kind="pause", by="bob", at=began + timedelta(seconds=3), detail=""),
+        Decision(kind="void", by="the service", at=began + timedelta(seconds=9), detail="it changed"),
+    )
     changes = (Change(action="POST /purge", before="stale", after="empty"),)
     report = Report(
         procedure="purge", service="shop", environment="prod", requested_by="alice",
-        state=State.DONE, summary="Over.", steps=steps, changes=changes,
+        state=State.DONE, summary="Over.", steps=steps, changes=changes, decisions=decisions,
     )  # fmt: skip
     run = SimpleNamespace(id="remediation/prod/shop", is_open=False, started=began, ended=ended)
     NewLines().write(RunView(run, report, live=True))
     assert capsys.readouterr().out.splitlines() == [
+        f"{clock(began + timedelta(seconds=3))}  pause by bob",
         f"{clock(began + timedelta(seconds=7))}  Look: Count: done",
+        f"{clock(began + timedelta(seconds=9))}  asked again: it changed",
         f"{clock(ended)}  POST /purge: stale -> empty",
     ]
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from runbook_model.reports import Checkpoint, Report, State, Task
+from runbook_model.reports import Checkpoint, Problem, Report, State, Task
 from starter.client.run_view import RunView
 from starter.printing import has_room
 from starter.view.page import checkpoint, page_lines
@@ -24,7 +24,7 @@ GATE = Checkpoint(
 def shown(**fields: object) -> list[str]:
     report = Report(
         procedure="service-down", service="shop", environment="prod", requested_by="alice",
-        state=State.AWAITING_APPROVAL, summary="Waiting.", **fields,
+        **{"state": State.AWAITING_APPROVAL, "summary": "Waiting."} | fields,
     )  # fmt: skip
     run = SimpleNamespace(
         id="remediation/prod/shop", run_id="1", parent=None, is_open=True, started=OPENED, ended=None
@@ -52,6 +52,15 @@ def test_what_became_of_a_task_is_shown_without_its_evidence():
     lines = shown(tasks=(done,))
     assert "  ✓ immediate: Bring it back  done by bob: rebooted" in lines
     assert not any("503" in line for line in lines)
+
+
+def test_an_error_that_the_head_says_is_not_said_again_at_the_end():
+    away = Problem(kind="UnreachableError", message="ECS is away", fix="try again")
+    assert [text for text in shown(error=away) if "away" in text] == [
+        "UnreachableError: ECS is away; try again"
+    ]
+    report = {"state": State.DONE, "summary": "Failed: ECS is away; try again.", "error": away}
+    assert [text for text in shown(**report) if "away" in text] == ["Failed: ECS is away; try again."]
 
 
 def test_a_trace_is_shown_with_its_link_where_one_is_known_and_only_where_something_was_traced():
