@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from activities.prometheus.stores import Stores
+from activities.prometheus.client import Stores
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.prometheus import PrometheusAccess

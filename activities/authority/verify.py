@@ -1,4 +1,4 @@
-"""Verifies statements and warrants: who agreed, by which keys, or the reason why it does not count."""
+"""Verifies decisions, statements and warrants: who agreed, by which keys, or the reason why it does not count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from activities.authority.sshsig import verify_signature
 from runbook_model.authority.canonical import hash_of
-from runbook_model.authority.expected import SKEW, Expected, SignedBy, Verified
+from runbook_model.authority.expected import SKEW, Expected, Presented, SignedBy, Verified
 from runbook_model.authority.statement import (
     AT_GATES,
     FIELDS,
@@ -16,6 +16,7 @@ from runbook_model.authority.statement import (
     Statement,
     Warrant,
     parse_statement,
+    subject_of_order,
 )
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import Rejected
@@ -37,8 +38,12 @@ COMPARED: Final = (
     "procedure",
     "gate",
 )
+
 BY_REQUESTER: Final = frozenset({"start"})
 """Kinds that only whoever asked for the run signs."""
+
+UNSIGNED: Final = "decisions are signed here, and this one is not"
+SIGN: Final = "sign it: --sign KEYFILE, or RUNBOOK_SIGNING_KEY"
 LASTING: Final = frozenset({"standing"})
 """Kinds that may be valid longer than the policy's ``longest``: their own bounds say how long."""
 
@@ -210,3 +215,38 @@ def _check_key(statement: Statement, key: PublicKey, policy: Approvals) -> None:
 
 def _quoted(value: object) -> str:
     return "none" if value is None else f'"{str(value)[:200]}"' if isinstance(value, str) else str(value)
+
+
+def judge(presented: Presented, approvals: Approvals, signers: Signers, now: datetime) -> SignedBy:
+    """Return who signed a decision.
+
+    Raises:
+        Rejected: it is not signed, or the signature does not count.
+    """
+    if presented.signed is None:
+        raise Rejected(UNSIGNED, fix=SIGN)
+    expected = presented.expected
+    if presented.order is not None:
+        [kind] = (kind for kind in expected.kinds if kind not in AT_GATES)
+        expected = expected.model_copy(update={"subject": subject_of_order(kind, presented.order)})
+    policy = at_gate(approvals, anybody=presented.anybody)
+    found = verify_statement(presented.signed, expected, policy, signers, now)
+    if found.person != presented.by:
+        raise Rejected(f"{presented.by} sent what {found.person} signed", fix=f"send it as {found.person}")
+    if found.decision_id != presented.decision_id:
+        raise Rejected(
+            "the decision's id is not the one that was signed", fix="send the statement's decision_id"
+        )
+    return found
+
+
+def at_gate(approvals: Approvals, *, anybody: bool = False) -> Approvals:
+    """Return the policy as it holds at a gate.
+
+    A task is for everybody, as its answer changes nothing; a gate of a policy that asks nobody is also for whoever asked.
+    """
+    if anybody:
+        return approvals.model_copy(update={"needed": 1, "people": (), "requester_may": True})
+    if approvals.needed == 0:
+        return approvals.model_copy(update={"needed": 1, "requester_may": True})
+    return approvals

@@ -40,8 +40,18 @@ def read_points(
     queries: list[MetricDataQueryTypeDef],
     span: tuple[datetime, datetime],
     doing: str,
+    *,
+    labelled: bool = False,
 ) -> tuple[dict[str, Points], dict[str, str]]:
     """Return the points of each query, oldest first, and its last state; blocks.
+
+    Args:
+        clients: of AWS.
+        target: in whose account.
+        queries: what is asked.
+        span: from when to when.
+        doing: what fails, if it does.
+        labelled: whether a query is a search, which has a series for each label: then ``<id> <label>`` names them.
 
     Raises:
         OutsideError: CloudWatch cannot be read.
@@ -56,9 +66,10 @@ def read_points(
         )
         for page in pages:
             for result in page["MetricDataResults"]:
-                states[result["Id"]] = result.get("StatusCode", "Complete")
+                name = f"{result['Id']} {result.get('Label', '')}" if labelled else result["Id"]
+                states[name] = result.get("StatusCode", "Complete")
                 moments = (moment.timestamp() for moment in result["Timestamps"])
-                points[result["Id"]].update(zip(moments, result["Values"], strict=True))
+                points[name].update(zip(moments, result["Values"], strict=True))
     return {name: tuple(sorted(found.items())) for name, found in points.items()}, states
 
 

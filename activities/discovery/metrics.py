@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from activities.http.client import http_client
 from activities.prometheus.answers import NoData
-from activities.prometheus.stores import Stores
+from activities.prometheus.client import Stores
 from runbook_model.catalog.matchers import parse_selector
 from runbook_model.catalog.metrics import PRESETS, Preset
 from runbook_model.catalog.prometheus import PrometheusAccess

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from activities.autoscaling.activities import ScalingActivities
 from activities.cloudwatch.queues import read_queue, window_of
 from activities.cloudwatch.traffic import Ways, read_figures
-from activities.cloudwatch.utilization import read_points
+from activities.cloudwatch.utilization import read_averages
 from activities.docker.reading import read_project
 from activities.doctor.looking import NotSetError, WrongError
 from activities.ecs.activities import EcsActivities
@@ -122,7 +122,7 @@ def read_logs(look: ServiceLook) -> str:
 def read_cloudwatch(look: ServiceLook) -> str:
     """Read the service's CPU, and its queue's figures where it has one."""
     now = datetime.now(UTC)
-    found = read_points(look.clients, look.target, "CPUUtilization", now)
+    found = read_averages(look.clients, look.target, "CPUUtilization", now)
     said = (
         f"{count_of(len(found), 'sample')} of the last hour"
         if found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -45,9 +46,10 @@ class Seen(NamedTuple):
 
     service: ServiceState
     ways: Ways
-    balancers: Figures | None = None
-    """None where no whole window is published of the time that counts."""
-    connect: ConnectFigures | None = None
+    early: str = ""
+    """Why there is nothing yet: no whole window is published of the time that counts."""
+    balancers: Figures = Figures()
+    connect: ConnectFigures = ConnectFigures()
 
 
 class Balanced:
@@ -68,6 +70,7 @@ class Balanced:
         self._target = target
         self._now = now
         self._since = since
+        self._least = target.thresholds.min_requests
         self._asked_for: dict[Published, asyncio.Task[Seen]] = {}
 
     async def errors(self, end: datetime | None = None) -> Measurement | None:
@@ -76,19 +79,21 @@ class Balanced:
         Returns:
             None where no application load balancer is in front of it.
         """
-        window, least = self._window(end), self._target.thresholds.min_requests
-        asked, seen = await self._read("load-balancer", window, end)
-        if asked is None or seen is None or seen.balancers is None:
-            return asked
-        return errors_of(asked, seen.balancers, window, seen.service.desired, least)
+        return await self._measured(
+            "load-balancer",
+            end,
+            lambda asked, seen, window: errors_of(
+                asked, seen.balancers, window, seen.service.desired, self._least
+            ),
+        )
 
     async def p95(self, end: datetime | None = None) -> Measurement | None:
         """Measure in what time 95 % of the requests were answered, until the first byte of the answer's head."""
-        window, least = self._window(end), self._target.thresholds.min_requests
-        asked, seen = await self._read("load-balancer", window, end)
-        if asked is None or seen is None or seen.balancers is None:
-            return asked
-        return p95_of(asked, seen.balancers, window, self._since, least)
+        return await self._measured(
+            "load-balancer",
+            end,
+            lambda asked, seen, window: p95_of(asked, seen.balancers, window, self._since, self._least),
+        )
 
     async def connect_errors(self, end: datetime | None = None) -> Measurement | None:
         """Measure the same where callers reach it by Service Connect.
@@ -96,21 +101,15 @@ class Balanced:
         Returns:
             None where it has no discovery name.
         """
-        window, least = self._window(end), self._target.thresholds.min_requests
-        asked, seen = await self._read("service-connect", window, end)
-        if asked is None or seen is None or seen.connect is None:
-            return asked
-        tasks = (seen.service.running, seen.service.desired)
-        health = bool(self._target.url or seen.service.target_groups)
-        return errors_of_answers(asked, seen.connect, window, tasks, least, health=health)
+        return await self._measured("service-connect", end, self._answers)
 
     async def connect_p95(self, end: datetime | None = None) -> Measurement | None:
         """Measure in what time 95 % of the requests by Service Connect were answered."""
-        window, least = self._window(end), self._target.thresholds.min_requests
-        asked, seen = await self._read("service-connect", window, end)
-        if asked is None or seen is None or seen.connect is None:
-            return asked
-        return p95_of_answers(asked, seen.connect, window, self._since, least)
+        return await self._measured(
+            "service-connect",
+            end,
+            lambda asked, seen, window: p95_of_answers(asked, seen.connect, window, self._since, self._least),
+        )
 
     async def health(self) -> Reading:
         """Ask for the health of the targets: all that are wanted must be healthy.
@@ -186,25 +185,32 @@ class Balanced:
         newest = self._now - self._target.verify.lag
         return published(self._target.verify, min(end, newest) if end else newest)
 
-    async def _read(
-        self, source: Source, window: Published, end: datetime | None
-    ) -> tuple[Measurement | None, Seen | None]:
-        """Return the question where the service has such a source, and what there is to see if CloudWatch answered."""
+    async def _measured(
+        self,
+        source: Source,
+        end: datetime | None,
+        judge: Callable[[Measurement, Seen, Published], Measurement],
+    ) -> Measurement | None:
+        """Judge what CloudWatch has of a window, or say why it has nothing; None where the service has no such source."""
+        window = self._window(end)
         asked = self._asked(source, window)
         if end and end - window.end > window.span:
-            return asked.unanswered("CloudWatch has not published that window yet"), None
+            return asked.unanswered("CloudWatch has not published that window yet")
         try:
             seen = await self._once(window)
         except (OutsideError, InputError) as error:
-            return asked.unread(error), None
-        way = seen.ways.groups if source == "load-balancer" else seen.ways.names
-        if not way:
-            return None, None
+            return asked.unread(error)
+        if not (seen.ways.groups if source == "load-balancer" else seen.ways.names):
+            return None
         asked = asked.model_copy(update={"query": _question(source, seen.ways, window)})
-        if seen.balancers is None:
-            assert self._since
-            return asked.unanswered(_early(self._since), waiting=True), None
-        return asked, seen
+        if seen.early:
+            return asked.unanswered(seen.early, waiting=True)
+        return judge(asked, seen, window)
+
+    def _answers(self, asked: Measurement, seen: Seen, window: Published) -> Measurement:
+        tasks = (seen.service.running, seen.service.desired)
+        health = bool(self._target.url or seen.service.target_groups)
+        return errors_of_answers(asked, seen.connect, window, tasks, self._least, health=health)
 
     async def _once(self, window: Published) -> Seen:
         """Ask once for both sources and for everything that is measured."""
@@ -214,9 +220,13 @@ class Balanced:
 
     def _ask(self, window: Published) -> Seen:
         service, ways = self._ways()
-        if not any(ways) or (self._since and window.begin < self._since):
+        if not any(ways):
             return Seen(service, ways)
-        return Seen(service, ways, *read_figures(self._aws, self._target, ways, window))
+        if self._since and window.begin < self._since:
+            early = f"CloudWatch has not published a whole window since {self._since:%H:%M:%S} UTC"
+            return Seen(service, ways, early)
+        balancers, connect = read_figures(self._aws, self._target, ways, window)
+        return Seen(service, ways, balancers=balancers, connect=connect)
 
     def _ways(self) -> tuple[ServiceState, Ways]:
         """Find the service's target groups behind application load balancers (others count no requests) and its names."""
@@ -258,7 +268,3 @@ def _newest_and_usual(asked: Evidence, points: Points) -> tuple[Figure, Figure]:
     if not before:
         return newest, Figure.of(asked).unanswered("CloudWatch has nothing before the last windows")
     return newest, Figure.of(asked, value=median(before))
-
-
-def _early(since: datetime) -> str:
-    return f"CloudWatch has not published a whole window since {since:%H:%M:%S} UTC"

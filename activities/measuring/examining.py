@@ -11,16 +11,17 @@ from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import read_restarts, read_tasks
 from activities.measuring.balanced import measure_load
-from activities.measuring.breakdowns import (
+from activities.measuring.logs import measure_error_lines
+from activities.measuring.quantities import measure_engine_use, measure_memory
+from activities.measuring.requests import (
+    Measured,
     breakdown_by_endpoint,
     breakdown_by_release,
     breakdown_by_type,
+    measure_errors,
+    measure_p95,
     slowest_of,
 )
-from activities.measuring.logs import measure_error_lines
-from activities.measuring.memory import measure_memory
-from activities.measuring.quantities import measure_engine_use
-from activities.measuring.requests import Measured, measure_errors, measure_p95
 from activities.measuring.revisions import measure_revisions
 from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence, Window

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from activities.prometheus.client import Stores
 from activities.prometheus.scrape import Scraper
-from activities.prometheus.stores import Stores
 
 if TYPE_CHECKING:
     import httpx

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
 
-from activities.http.client import answered, http_errors
+from activities.http.client import answered, http_client, http_errors
+from activities.prometheus.access import Entry
 from activities.prometheus.answers import (
     Answer,
     Listed,
@@ -22,18 +26,16 @@ from activities.prometheus.answers import (
     finite,
     read_answer,
 )
-from runbook_model.errors import (
-    AccessDeniedError,
-    OutsideError,
-    RejectedError,
-    ThrottledError,
-)
+from runbook_model.catalog.accounts import Account
+from runbook_model.catalog.prometheus import PrometheusAccess
+from runbook_model.catalog.target import Target
+from runbook_model.errors import AccessDeniedError, OutsideError, RejectedError, ThrottledError
 from runbook_model.measured.evidence import Points
 
 if TYPE_CHECKING:
     import httpx
 
-    from activities.prometheus.access import Entry
+    from activities.aws.clients import AwsClients
 
 TIMEOUT = timedelta(seconds=4)
 """For one query; those of one reading run at the same time."""
@@ -242,3 +244,40 @@ def _pause(response: httpx.Response) -> float | None:
 
 def _moment(at: datetime) -> str:
     return f"{at.timestamp():.3f}"
+
+
+class Stores:
+    """Every Prometheus that the worker asks."""
+
+    def __init__(self, http: httpx.AsyncClient, aws: AwsClients | None) -> None:
+        self._http = http
+        self._aws = aws
+        self._trusting = cache(_client_that_trusts)
+
+    def of(self, target: Target) -> Prometheus | None:
+        """Return a target's; None where the catalog names none."""
+        if target.store is None:
+            return None
+        return self.at(
+            target.store, target.store.account(target.environment, target.region, target.assume_role)
+        )
+
+    def at(self, access: PrometheusAccess, account: Account) -> Prometheus:
+        """Return the one that is reached in some way, and asked by somebody."""
+        return Prometheus(lambda: self._client(access), access.url, Entry(self._aws, access, account))
+
+    def _client(self, access: PrometheusAccess) -> httpx.AsyncClient:
+        """Return the client for it: one of its own where it has its own authorities, read again when the file changes."""
+        if access.ca_file is None:
+            return self._http
+        try:
+            return self._trusting(access.ca_file, Path(access.ca_file).stat().st_mtime_ns)
+        except OSError as error:
+            raise AccessDeniedError(
+                f"could not read the authorities in {access.ca_file}: {error.strerror or 'it is not PEM'}",
+                fix="correct prometheus.ca_file in the catalog",
+            ) from None
+
+
+def _client_that_trusts(ca_file: str, changed: int) -> httpx.AsyncClient:  # noqa: ARG001 - a part of the key
+    return http_client(ssl.create_default_context(cafile=ca_file))

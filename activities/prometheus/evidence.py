@@ -22,8 +22,7 @@ from runbook_model.text.durations import format_duration
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from activities.prometheus.client import Prometheus
-    from activities.prometheus.stores import Stores
+    from activities.prometheus.client import Prometheus, Stores
 
 T = TypeVar("T")
 UNNAMED = "the catalog names no prometheus_url"

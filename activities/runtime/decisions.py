@@ -29,8 +29,8 @@ class DecisionActivities:
         Raises:
             Rejected: it does not count; the reason may be that catalog or signers cannot be read.
         """
-        from activities.authority.judging import judge  # noqa: PLC0415 - the command line needs no cryptography
-        from activities.authority.signers import read_signers  # noqa: PLC0415 - likewise
+        from activities.authority.signers import read_signers  # noqa: PLC0415 - the command line needs no cryptography
+        from activities.authority.verify import judge  # noqa: PLC0415 - likewise
 
         environments, name = self._read().environments, presented.expected.environment
         if name not in environments:

@@ -8,8 +8,8 @@ import pytest
 from temporalio.client import Client
 
 from activities.http.client import http_client
+from activities.prometheus.client import Stores
 from activities.prometheus.evidence import PrometheusEvidence, Window
-from activities.prometheus.stores import Stores
 from activities.runtime.converter import data_converter
 from runbook_model.catalog.metrics import PRESETS
 from runbook_model.catalog.reading import load_catalog

@@ -15,9 +15,9 @@ import pytest
 
 from activities.http.client import http_client
 from activities.prometheus import promql
+from activities.prometheus.client import Stores
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.prometheus.scrape import count, parse, question
-from activities.prometheus.stores import Stores
 from runbook_model.catalog.metrics import PRESETS, Metrics
 from runbook_model.catalog.service_policies import Thresholds, Verify
 from sandbox.machine.processes import free_port

@@ -25,8 +25,8 @@ from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from activities.prometheus import promql
 from activities.prometheus.answers import NoData
+from activities.prometheus.client import Stores
 from activities.prometheus.evidence import PrometheusEvidence, Window
-from activities.prometheus.stores import Stores
 from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.service_policies import Thresholds, Verify
 from runbook_model.errors import RejectedError

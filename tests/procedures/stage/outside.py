@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.authority.judging import judge
 from activities.authority.signers import Signers
+from activities.authority.verify import judge
 from activities.ecs.activities import Explanation, ReleaseQuery, Releases
 from activities.ecs.changes import (
     Deployed,

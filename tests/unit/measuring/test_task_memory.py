@@ -7,7 +7,7 @@ import httpx
 import pytest
 from botocore.stub import ANY, Stubber
 
-from activities.measuring.memory import measure_memory
+from activities.measuring.quantities import measure_memory
 from activities.measuring.sources import Sources
 from activities.prometheus.evidence import PrometheusEvidence
 from runbook_model.catalog.service_policies import Verify

@@ -18,8 +18,7 @@ from botocore.credentials import Credentials
 
 from activities.aws.clients import AwsClients
 from activities.http.client import http_client
-from activities.prometheus.client import LONGEST_ADDRESS
-from activities.prometheus.stores import Stores
+from activities.prometheus.client import LONGEST_ADDRESS, Stores
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.catalog.reading import parse_catalog

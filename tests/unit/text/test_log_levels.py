@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook_model.measured.log_levels import is_error
+from activities.measuring.logs import is_error
 
 ERRORS = {
     "zap": '{"level":"error","ts":1.5,"caller":"a.go:1","msg":"dial tcp: connection refused"}',
