@@ -29,8 +29,7 @@ from activities.telemetry.metrics import set_up as set_up_metrics
 from activities.telemetry.telemetry import flush_traces, trace_outside_calls
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.census import Census
-from runbook_model.catalog.catalog import Catalog
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import InputError
 from runbook_model.names.ids import UNROUTED, task_queue, watch_queue
 from runbook_model.names.procedures import FIX_PACKAGE

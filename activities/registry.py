@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from temporalio.client import Client
 from temporalio.common import MetricMeter
 
-from activities.authority.standing import Standing
-from activities.authority.warrants import Warrants
+from activities.authority.warrants import Standing, Warrants
 from activities.autoscaling.activities import ScalingActivities
 from activities.aws.clients import AwsClients
 from activities.catalog.activities import CatalogActivities, IncidentPolicies

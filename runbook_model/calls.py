@@ -37,9 +37,7 @@ def update_service(target: Target, **what: object) -> PlannedCall:
 
 def deploy(target: Target, release: Release, *, registered: bool = False) -> PlannedCall:
     """Update the service to a release, or to the revision that the same run registers of it."""
-    family = release.revision.partition(":")[0]
-    revision = f"{family}:{AS_REGISTERED}" if registered else release.revision
-    return update_service(target, taskDefinition=revision)
+    return update_service(target, taskDefinition=_revision(release, registered=registered))
 
 
 def force(target: Target) -> PlannedCall:
@@ -54,8 +52,7 @@ def stop(service_deployment: str | None) -> PlannedCall:
 
 def stop_own(release: Release, *, registered: bool = False) -> PlannedCall:
     """Stop the deployment of a release that the same run makes first, whose ARN nobody knows before."""
-    family = release.revision.partition(":")[0]
-    revision = f"{family}:{AS_REGISTERED}" if registered else release.revision
+    revision = _revision(release, registered=registered)
     return ecs("StopServiceDeployment", deploymentOf=revision, stopType="ROLLBACK")
 
 
@@ -72,8 +69,7 @@ def register(release: Release, change: TaskChange | None = None) -> PlannedCall:
 
 def mark(release: Release, judgement: Judgement, *, registered: bool = False) -> PlannedCall:
     """Tag a release with what was found out about it."""
-    family = release.revision.partition(":")[0]
-    revision = f"{family}:{AS_REGISTERED}" if registered else release.revision
+    revision = _revision(release, registered=registered)
     return ecs("TagResource", revision=revision, judgement=str(judgement))
 
 
@@ -116,6 +112,11 @@ def restart(project: str, service: str, containers: Sequence[str]) -> PlannedCal
     """Restart the containers of a compose service."""
     parameters = {"project": project, "service": service, "containers": list(containers)}
     return PlannedCall(service="docker", action="ContainerRestart", parameters=parameters)
+
+
+def _revision(release: Release, *, registered: bool) -> str:
+    family = release.revision.partition(":")[0]
+    return f"{family}:{AS_REGISTERED}" if registered else release.revision
 
 
 def ecs(action: str, **parameters: object) -> PlannedCall:

@@ -92,7 +92,7 @@ def _environments(ctx: click.Context) -> set[str]:
 
 
 def _catalog(ctx: click.Context) -> Catalog | None:
-    from runbook_model.catalog.reading import load_catalog  # noqa: PLC0415 - likewise
+    from runbook_model.catalog.catalog import load_catalog  # noqa: PLC0415 - likewise
     from runbook_model.errors import CatalogError  # noqa: PLC0415 - likewise
 
     named = ctx.params.get("catalog_file") or os.environ.get("RUNBOOK_CATALOG")

@@ -19,7 +19,7 @@ from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
 from activities.runtime.processes import stop_child
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from sandbox.temporal import TemporalServer
 from tests.programs import Program
 from tests.sandbox_under_test import until

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from runbook_model.catalog.reading import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from starter.webhook.application import Receiver, application
 from starter.webhook.guard import Token, Tokens
 from starter.webhook.incidents import NotAcceptedError

@@ -24,10 +24,9 @@ from workflows.decisions.rollback.releases import refused
 from workflows.decisions.scaling import capacity_left
 from workflows.page.deciding.handlers import takes_signal
 from workflows.page.deciding.inbox import reading
-from workflows.page.options import BEST_EFFORT, RETRY_FOREVER
+from workflows.page.options import BEST_EFFORT, RETRY_FOREVER, run_step
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.step import run_step
 from workflows.page.telling.incident_link import send_report
 
 MOST_RUNS = 50

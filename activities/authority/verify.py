@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from activities.authority.sshsig import verify_signature
 from runbook_model.authority.canonical import hash_of
-from runbook_model.authority.expected import SKEW, Expected, Presented, SignedBy, Verified
 from runbook_model.authority.statement import (
     AT_GATES,
     FIELDS,
+    SKEW,
+    Expected,
+    Presented,
+    SignedBy,
     SignedStatement,
     Statement,
+    Verified,
     Warrant,
     parse_statement,
     subject_of_order,

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from runbook_model.catalog.catalog import LOG, Catalog
+from runbook_model.catalog.catalog import LOG, Catalog, load_catalog
 from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames, matrix_of
 from runbook_model.catalog.policies import AlertRule, Approvals, Brake, Contact
-from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.errors import PolicyError, UnknownTargetError
 

@@ -14,9 +14,8 @@ from activities.chat.outlet import Outlet, address_of, patience, reach
 from activities.chat.slack import SlackClients, SlackThread, SlackWebhook
 from activities.http.client import wait_for_end
 from activities.telemetry.telemetry import untraced
-from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.catalog.policies import Channel
-from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import (
     AccessDeniedError,
     CatalogError,

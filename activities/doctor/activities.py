@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 
-from runbook_model.catalog.catalog import Catalog
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.checks import (
     Check,

@@ -19,7 +19,7 @@ from activities.doctor.queries import ask_queries
 from activities.doctor.service import ServiceLook
 from activities.doctor.shifting import read_traffic_shift
 from activities.doctor.signers import look_at_signers, look_at_standing
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, Place, TargetChecks
 from runbook_model.names.procedures import KnownProcedures

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from activities.authority.signers import Signer, Signers, read_signers
-from activities.authority.standing import Standing, check_standing, read_standing
+from activities.authority.warrants import Standing, check_standing, read_standing
 from activities.doctor.looking import NotSetError, WrongError
 from runbook_model.catalog.policies import Approvals
 from runbook_model.checks import Place

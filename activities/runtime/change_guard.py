@@ -16,7 +16,7 @@ from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.runtime.fence import refuse_to_send, warranted_by
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.errors import CatalogError, NotWarrantedError, PolicyError, RunbookError
 from runbook_model.names.ids import hold_id, is_ledger_of, is_under_lock, target_of

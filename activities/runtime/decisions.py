@@ -7,11 +7,10 @@ from pathlib import Path
 
 from temporalio import activity
 
-from runbook_model.authority.expected import Judged, Lapse, LapseQuestion, Presented
 from runbook_model.authority.shown import GateRequest, Opened, show
 from runbook_model.authority.standing import StandingAnswer, StandingQuestion
-from runbook_model.catalog.catalog import Catalog
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.authority.statement import Judged, Lapse, LapseQuestion, Presented
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError, InputError, Rejected, SignersError
 
 
@@ -76,7 +75,7 @@ class StandingActivities:
     def find_standing(self, asked: StandingQuestion) -> StandingAnswer:
         """Name the standing statement that covers a plan; what cannot be read covers nothing."""
         from activities.authority.signers import read_signers  # noqa: PLC0415 - the command line needs no cryptography
-        from activities.authority.standing import Standing  # noqa: PLC0415 - likewise
+        from activities.authority.warrants import Standing  # noqa: PLC0415 - likewise
 
         try:
             target = load_catalog(self._catalog).target(asked.service, asked.environment)

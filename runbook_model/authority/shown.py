@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from runbook_model.authority.canonical import canonical, hash_of, subject_of
 from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected
+from runbook_model.fact import first_problem
 from runbook_model.messages import Message
 from runbook_model.plans import Follow, FollowKind, Plan, PlannedCall
 from runbook_model.releases.release import Fence
@@ -133,9 +134,7 @@ def read_shown(document: str, subject: str) -> Shown:
     try:
         shown = Shown.model_validate_json(document, extra="forbid")
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Rejected(f"{NOT_ALL}: {where}: {first['msg']}", fix=OTHER_VERSION) from None
+        raise Rejected(f"{NOT_ALL}: {first_problem(error)}", fix=OTHER_VERSION) from None
     if canonical(shown.model_dump(mode="json")) != document:
         raise Rejected(f"{NOT_ALL}: it is written in another way", fix=OTHER_VERSION)
     return shown

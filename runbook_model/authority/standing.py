@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from runbook_model.authority.statement import SignedStatement, subject_of_order
 from runbook_model.errors import Rejected
-from runbook_model.fact import Fact
+from runbook_model.fact import Fact, first_problem
 from runbook_model.plans import PlannedCall
 
 NEVER_LESS = frozenset({"TagResource"})
@@ -89,6 +87,4 @@ def parse_standing(text: str) -> StandingFile:
     try:
         return StandingFile.model_validate_json(text)
     except ValidationError as error:
-        first: Any = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Rejected(f"{where}: {first['msg']}".removeprefix(": ")) from None
+        raise Rejected(first_problem(error)) from None

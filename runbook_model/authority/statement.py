@@ -1,4 +1,4 @@
-"""What a person signs: a statement, as exact bytes of JSON, and its signature. Pure.
+"""What a person signs: a statement, as exact bytes of JSON, and its signature; and what it must be about. Pure.
 
 Which kind of statement has which fields, ``FIELDS`` says; a field that does not belong to a kind is refused, as is one that is
 missing. The bytes that were signed are what counts: they are parsed strictly, and never written again.
@@ -7,18 +7,32 @@ missing. The bytes that were signed are what counts: they are parsed strictly, a
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from runbook_model.authority.canonical import canonical, subject_of
 from runbook_model.errors import InputError, Rejected
+from runbook_model.fact import first_problem
 from runbook_model.messages import Message
 
 VERSION: Final = 1
+
 NAMESPACE: Final = "decision@incident-runbooks"
 """Of the signature: what is signed for another purpose is never a decision."""
+
+SKEW: Final = timedelta(minutes=5)
+"""How far clocks may differ."""
+
 LONGEST: Final = 8192
 """Characters of a statement, and of a signature."""
 
@@ -40,8 +54,11 @@ Kind = Literal[
 _ALL = frozenset(
     {"v", "kind", "namespace", "environment", "signer", "issued_at", "expires_at", "decision_id"}
 )
+
 _RUN = _ALL | {"workflow_id", "run_id", "subject"}
+
 _GATE = _RUN | {"service", "procedure", "gate", "requester"}
+
 FIELDS: Final[dict[Kind, frozenset[str]]] = {
     "approve": _GATE,
     "choose": _GATE | {"option"},
@@ -57,13 +74,14 @@ FIELDS: Final[dict[Kind, frozenset[str]]] = {
     "start": _RUN | {"service", "procedure", "requester"},
 }
 """The fields that a statement of each kind has."""
+
 MAY_HAVE: Final[dict[Kind, frozenset[str]]] = {
     kind: frozenset({"on_behalf_of", *(("service",) if kind == "brake-off" else ())}) for kind in FIELDS
 }
 """The fields that it may have besides: whom a gateway speaks for, and which service's brake it is."""
+
 AT_GATES: Final = frozenset({"approve", "choose", "task-done", "continue-hook"})
 """Kinds whose subject is the hash of what a gate shows; of the others it is that of the order, see ``subject_of_order``."""
-
 
 TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -85,6 +103,7 @@ Time = Annotated[
     BeforeValidator(_read_time),
     PlainSerializer(lambda time: time.astimezone(UTC).strftime(TIME), return_type=str),
 ]
+
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -158,9 +177,7 @@ def parse_statement(text: str) -> Statement:
     try:
         statement = Statement.model_validate(found)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Rejected(f"the statement's {where[:100]}: {first['msg']}") from None
+        raise Rejected(f"the statement's {first_problem(error)}") from None
     _check_fields(statement.kind, found)
     return statement
 
@@ -197,3 +214,87 @@ def _no_constant(name: str) -> None:
 
 
 assert FIELDS.keys() == set(get_args(Kind))
+
+
+class Expected(Message):
+    """What a statement must say; what does not belong to its kind is not compared."""
+
+    kinds: tuple[Kind, ...]
+    """Those that are taken; several where the option decides."""
+    namespace: str
+    workflow_id: str | None = None
+    run_id: str | None = None
+    sequence: int | None = None
+    """None where it is not compared: a child does not know what its parent had taken before."""
+    environment: str
+    service: str | None = None
+    procedure: str | None = None
+    gate: int | None = None
+    subject: str | None = None
+    options: tuple[str, ...] = ()
+    """Those that may be chosen; ``approve`` is what a statement of kind ``approve`` chooses."""
+    requester: str | None = None
+    """Who asked for the run."""
+
+
+class SignedBy(Message):
+    """A statement that is valid: whose, by which key, and what it says."""
+
+    person: str
+    key: str
+    """Fingerprint, as ``ssh-keygen -l`` prints it."""
+    in_hardware: bool = False
+    kind: Kind
+    option: str = "approve"
+    """What was chosen, at a gate."""
+    decision_id: str
+    issued_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class Presented(Message):
+    """A decision as it came in, for a worker to verify."""
+
+    expected: Expected
+    order: dict[str, str | bool | None] | None = None
+    """What the statement is about, where it answers no gate: the order's fields."""
+    by: str
+    """Who decides, as the message says."""
+    decision_id: str | None = None
+    signed: SignedStatement | None = None
+    anybody: bool = False
+    """Whether everybody may answer whom the worker knows: a task that people do changes nothing by itself."""
+
+
+class Judged(Message):
+    """What a worker found."""
+
+    signed_by: SignedBy | None = None
+    """None where the environment does not ask for signed decisions."""
+
+
+class LapseQuestion(Message):
+    """Asks how long something counts that nobody signs."""
+
+    environment: str
+
+
+class Lapse(Message):
+    """How long it counts."""
+
+    after: timedelta | None = None
+    """None where decisions are not signed: then it stays."""
+
+
+class Verified(Message):
+    """Everybody who agreed by a warrant, each person and each key counted once."""
+
+    people: tuple[SignedBy, ...] = Field(min_length=0)
+    option: str = "approve"
+
+
+def kind_of_answer(option: str | None, *, task: bool = False) -> Kind:
+    """Return the kind of statement that answers a gate with an option."""
+    if option is None or (option == "approve" and not task):
+        return "approve"
+    return "task-done" if task and option == "done" else "choose"

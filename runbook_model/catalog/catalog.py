@@ -1,4 +1,4 @@
-"""The catalog: which services and environments exist, with their thresholds and policies.
+"""The catalog: which services and environments exist, with their thresholds and policies, read from its file.
 
 Unknown keys are errors. A target, that is a service in an environment, is what procedures work on; it goes into history
 as it was resolved, so that a run shows what it relied on.
@@ -6,10 +6,13 @@ as it was resolved, so that a run shows what it relied on.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from runbook_model.catalog.accounts import ecs_name, problem_of_arn
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
@@ -23,14 +26,11 @@ from runbook_model.catalog.policies import (
     Incidents,
     PersonOfCatalog,
 )
-from runbook_model.catalog.problems import NO_ENVIRONMENT, twins
-from runbook_model.catalog.service_policies import (
-    Placement,
-    Service,
-)
+from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays, twins, users_in_addresses
+from runbook_model.catalog.service_policies import Placement, Service
 from runbook_model.catalog.target import Target
 from runbook_model.catalog.trace_links import TRACES, problem_of
-from runbook_model.errors import UnknownTargetError
+from runbook_model.errors import CatalogError, UnknownTargetError
 from runbook_model.text.redaction import redact
 from runbook_model.text.sentences import did_you_mean
 
@@ -236,3 +236,61 @@ def _no_evidence(target: Target) -> Iterator[str]:
 
 def _names(names: dict[str, Any]) -> str:
     return ", ".join(sorted(names)) or "none"
+
+
+def parse_catalog(text: str, source: str) -> Catalog:
+    """Read a catalog from TOML.
+
+    Raises:
+        CatalogError: with every problem found, each a line of file, key, value and fix.
+    """
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise CatalogError(
+            f"{source}: is nested too deeply for a catalog; remove brackets or braces"
+        ) from None
+    with_users = list(users_in_addresses(found, source))
+    try:
+        catalog = Catalog.model_validate(found, extra="forbid")
+    except ValidationError as error:
+        keys = tuple(line.partition(" = ")[0] + " = " for line in with_users)
+        others = (line for line in describe(error, source, _keys()) if not (keys and line.startswith(keys)))
+        problems = [*with_users, *others]
+        # While a part is wrong, the parts are not compared with each other.
+        problems += [line for line in strays(found, source) if line not in problems]
+        raise CatalogError(*problems) from None
+    if with_users:
+        raise CatalogError(*with_users)
+    return catalog
+
+
+def load_catalog(path: Path) -> Catalog:
+    """Read the catalog file.
+
+    Raises:
+        CatalogError: it cannot be read, or is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark first
+    except OSError as error:
+        raise CatalogError(f"{path}: cannot read the catalog: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(
+            f"{path}: not TOML: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from None
+    return _parsed(text, str(path))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, source: str) -> Catalog:
+    """Read a text once: workers ask for the catalog before each activity."""
+    return parse_catalog(text, source)
+
+
+def _keys() -> set[str]:
+    """Return every key that a catalog may have somewhere."""
+    models: list[type[BaseModel]] = [Target, *Policy.__subclasses__()]
+    return {name for model in models for name in model.model_fields}

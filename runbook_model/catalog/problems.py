@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from runbook_model.catalog.accounts import account_of, ecs_name
 from runbook_model.catalog.policies import Environment
-from runbook_model.catalog.service_policies import Placement, Service
+from runbook_model.catalog.service_policies import Service
 from runbook_model.text.redaction import HIDDEN, redact
 from runbook_model.text.sentences import did_you_mean
 
@@ -109,35 +110,23 @@ def _fix(detail: ErrorDetails, keys: Collection[str]) -> str:
             return f"{said[0].lower()}{said[1:]}"
 
 
-Place = tuple[str, str, str, str]
-"""Account, region, cluster and service, as ECS knows them."""
-
-
 def twins(environments: Mapping[str, Environment], services: Mapping[str, Service]) -> Iterator[str]:
     """Name each target that is the same ECS service as one before it, across environments too.
 
     Each would be locked on its own, and one's rollback would stop the other's.
     """
-    first: dict[Place, str] = {}
+    first: dict[tuple[object, ...], str] = {}
     for name, service in services.items():
         for environment, placement in service.environments.items():
             where = environments.get(environment)
             if where is None or where.platform != "ecs" or not placement.ecs_service:
                 continue
             key = f"services.{name}.{environment}"
-            other = first.setdefault(_place(where, placement), key)
+            account = account_of(environment, where.region, where.assume_role).quota
+            place = (account, ecs_name(where.cluster).name, ecs_name(placement.ecs_service).name)
+            other = first.setdefault(place, key)
             if other != key:
                 yield (
                     f'{key}.ecs_service = "{placement.ecs_service}": is the same ECS service '
                     f"as {other}: keep one of the two names, or correct region, cluster or ecs_service"
                 )
-
-
-def _place(where: Environment, placement: Placement) -> Place:
-    """Say where a service is; an ARN counts as its name, and the worker's own account has no number here."""
-    account = where.assume_role.role_arn.split(":")[4] if where.assume_role else ""
-    return account, where.region, _name(where.cluster or ""), _name(placement.ecs_service or "")
-
-
-def _name(written: str) -> str:
-    return written.rpartition("/")[2]

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.catalog.incident_policy import missing
-from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import CatalogError, UnknownTargetError
 from runbook_model.names.procedures import PROCEDURES, installed
 from runbook_model.text.sentences import did_you_mean

@@ -12,7 +12,6 @@ from uuid import uuid4
 import click
 from temporalio.client import Client
 
-from runbook_model.authority.expected import kind_of_answer
 from runbook_model.authority.shown import Shown, read_shown
 from runbook_model.authority.statement import (
     LONGEST,
@@ -20,6 +19,7 @@ from runbook_model.authority.statement import (
     Kind,
     SignedStatement,
     Statement,
+    kind_of_answer,
     parse_statement,
     subject_of_order,
 )

@@ -10,8 +10,7 @@ from uuid import uuid4
 
 from temporalio.client import Client, WorkflowFailureError
 
-from runbook_model.catalog.catalog import Catalog
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.checks import COMMAND_LINE, WORKER, Check, Checks, DoctorRequest, Row
 from runbook_model.errors import CatalogError, SealedError, fix_of
 from runbook_model.names.ids import UNROUTED, doctor_id, task_queue

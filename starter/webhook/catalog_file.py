@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.catalog.incident_policy import matrix_of
 from runbook_model.catalog.policies import AlertRule
-from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import CatalogError
 
 _log = logging.getLogger(__name__)

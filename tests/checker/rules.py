@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from activities.authority.verify import verify_warrant
-from runbook_model.authority.expected import Expected
+from runbook_model.authority.statement import Expected
 from runbook_model.calls import same_call
 from runbook_model.errors import Rejected
 from runbook_model.names.people import is_agent, same_person

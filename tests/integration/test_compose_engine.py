@@ -38,7 +38,7 @@ from activities.runtime.converter import data_converter
 from activities.runtime.decisions import GateActivities
 from activities.runtime.interceptors import Beat, TranslateErrors
 from activities.temporal.predecessor import RunHistory
-from runbook_model.catalog.reading import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.containers import AwaitedService, RestartService
 from runbook_model.errors import DriftedError, InputError, NotServingError, UnknownReplyError
 from runbook_model.messages import ProcedureRequest

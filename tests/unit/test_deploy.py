@@ -14,7 +14,7 @@ import boto3
 import pytest
 import yaml
 
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.names.ids import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,7 @@
-"""The changes of a page: each is made once, with its undo, and asked for again where a yes does not count."""
+"""The changes of a page: each is made once, with its undo, and asked for again where a yes does not count.
+
+Before a change that no person asked for, the brake is asked again; while a person holds it the run stands still.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,15 @@ from typing import Any
 
 from temporalio.exceptions import ActivityError
 
+from activities.temporal.brakes import BrakeActivities
+from runbook_model.brakes import Question
 from runbook_model.releases.release import Release
+from runbook_model.reports import State
+from runbook_model.text.sentences import sentence
 from workflows.decisions.endings import certainly_not_made, not_warranted
 from workflows.page.deciding.asking import Step
 from workflows.page.locks import Locks
-from workflows.page.options import ActivityOptions
+from workflows.page.options import LOOK, READ, ActivityOptions
 from workflows.page.people import People
 from workflows.page.run_loop import RunLoop, Undo, unless_ending
 from workflows.page.telling.record import Record
@@ -87,3 +94,18 @@ class Changes:
         """Name the release that an abort would bring back, where it is a bad one."""
         release = self._undo_ends_on
         return release.name if release and release.is_bad else None
+
+
+async def wait_for_brake(record: Record, step: Step) -> None:
+    """Return once no person holds the brake of the run's target."""
+    report = record.report
+    question = Question(environment=report.environment, service=report.service)
+    answer = await step("Ask the brake", BrakeActivities.read_brake, question, READ)
+    held = getattr(answer, "held", None)
+    if held is None:
+        return
+    record.decided("hold", "the brake", held.why)
+    record.summary(f"No automatic change is made: {sentence(held.why)}")
+    before = record.enter(State.PAUSED)
+    await step("Wait until the brake is off", BrakeActivities.await_brake, question, LOOK)
+    record.enter(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,14 +11,17 @@ from typing import Any, TypedDict, cast
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import ActivityError, RetryState
+from temporalio.exceptions import ActivityError, FailureError, RetryState, is_cancelled_exception
 from temporalio.worker import StartActivityInput, WorkflowOutboundInterceptor
 from temporalio.workflow import ActivityCancellationType
 
+from runbook_model.measured.evidence import citations
 from runbook_model.messages import ProcedureRequest
 from runbook_model.names import ids
 from runbook_model.reports import State
 from runbook_model.steps import STEP_HEADER, StepPlace
+from workflows.decisions.endings import problem_of
+from workflows.page.telling.record import Record
 
 _PLACE: ContextVar[StepPlace | None] = ContextVar("place of a step", default=None)
 
@@ -215,3 +219,26 @@ def search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearchA
             SearchAttributePair(ids.STATE, State.RUNNING.value),
         ]
     )
+
+
+async def run_step(
+    record: Record,
+    words: str,
+    do: Callable[[Any, Any], Any],
+    given: object,
+    in_turn: Sequence[ActivityOptions],
+) -> Any:
+    """Run an activity as a step of the page; when its attempts have run out, continue with the next options."""
+    place = record.begin_step(words)
+    try:
+        at = StepPlace(heading=record.report.heading, number=place + 1)
+        result: Any = await execute(do, given, in_turn, place=at, summary=words)
+    except FailureError as error:
+        cancelled = is_cancelled_exception(error)
+        record.end_step(place, "cancelled" if cancelled else "failed", problem_of(error).line[:500])
+        raise
+    except asyncio.CancelledError:
+        record.end_step(place, "cancelled")
+        raise
+    record.end_step(place, "done", getattr(result, "summary", None), citations(result))
+    return result

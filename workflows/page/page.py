@@ -22,17 +22,14 @@ from runbook_model.names import ids
 from runbook_model.plans import Plan
 from runbook_model.releases.release import Release
 from runbook_model.reports import Ending, Outcome, Report, Task, Undone
-from workflows.page.brake import wait_for_brake
-from workflows.page.changes import Changes, Intended
-from workflows.page.child import run_child
-from workflows.page.deciding.child_relay import ChildRelay
+from workflows.page.changes import Changes, Intended, wait_for_brake
+from workflows.page.deciding.child_relay import ChildRelay, run_child
 from workflows.page.deciding.inbox import Inbox, reading
 from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.locks import Locks
-from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
+from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, run_step, watches
 from workflows.page.people import People
 from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of, unless_ending
-from workflows.page.step import run_step
 from workflows.page.telling.incident_link import IncidentLink
 from workflows.page.telling.record import Record
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog, parse_catalog
 from runbook_model.catalog.incident_policy import without_a_row
-from runbook_model.catalog.reading import load_catalog, parse_catalog
 from runbook_model.errors import CatalogError
 from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.commands.operation.webhook import LISTEN

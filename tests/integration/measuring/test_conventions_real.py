@@ -11,8 +11,8 @@ from activities.http.client import http_client
 from activities.prometheus.client import Stores
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.runtime.converter import data_converter
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.metrics import PRESETS
-from runbook_model.catalog.reading import load_catalog
 from tests.integration.measuring.conventions import Translator, clients_of
 from tests.integration.measuring.test_promql_real import running_prometheus
 from tests.integration.rollback.rollback_stage import Shop, Stage

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine
 from tests.sandbox_under_test import until

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from activities.doctor.queries import queries_of
 from activities.runtime.converter import data_converter
 from activities.runtime.processes import kill_child
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.checks import WORKER
 from runbook_model.names.ids import SEARCH_ATTRIBUTES
 from sandbox.machine.http_server import serving

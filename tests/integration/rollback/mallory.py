@@ -25,7 +25,7 @@ from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions
 from activities.rds.activities import Reboot
 from activities.terraform.activities import TerraformApply
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.measured.database import Instance
 from runbook_model.names import ids
 from runbook_model.releases.capacity import Capacity, TaskChange

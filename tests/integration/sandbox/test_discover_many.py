@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbook_model.catalog.reading import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from sandbox.aws_clients import aws_environment
 from starter.discovery.reading import read_account
 from starter.discovery.writing import write_catalog

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from tests.sandbox_under_test import until
 
 ENVIRONMENTS = ["staging", "prod"]

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from docker.errors import APIError, NotFound
 
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from tests.sandbox_under_test import until
 
 PROJECT = "ai-processor-local"

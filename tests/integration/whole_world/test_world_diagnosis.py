@@ -15,7 +15,7 @@ from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.measured.readings import Observation, Quality
 from runbook_model.releases.release import Release
 from tests.observing import NOW

@@ -22,8 +22,8 @@ from activities.runtime.change_guard import GuardChanges
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.holds import HoldRequest, ScaleOutHistory, ScaleOutRuns
 from activities.temporal.predecessor import CHANGES
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.names import ids
 from runbook_model.releases.capacity import Capacity

@@ -18,7 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.authority.signers import read_signers
 from activities.ecs.changes import DeployRelease
 from runbook_model.brakes import BrakeRequest
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.errors import UnreachableError
 from runbook_model.names import ids
 from runbook_model.reports import Outcome

@@ -30,7 +30,7 @@ from activities.runtime.decisions import GateActivities
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
-from runbook_model.authority.expected import Judged, Presented
+from runbook_model.authority.statement import Judged, Presented
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.catalog.policies import AlertRule, Contact, Incidents

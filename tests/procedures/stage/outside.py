@@ -28,7 +28,7 @@ from activities.ecs.waits import AwaitedDrift
 from activities.runtime.decisions import GateActivities
 from activities.runtime.fence import may_send
 from activities.temporal.predecessor import Predecessor, RunName
-from runbook_model.authority.expected import Judged, Presented
+from runbook_model.authority.statement import Judged, Presented
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import RollbackPolicy, Thresholds, Verify

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from runbook_model.authority.expected import kind_of_answer
-from runbook_model.authority.statement import AT_GATES, Statement, subject_of_order
+from runbook_model.authority.statement import AT_GATES, Statement, kind_of_answer, subject_of_order
 from tests.unit.authority.signing import SoftKey
 
 if TYPE_CHECKING:

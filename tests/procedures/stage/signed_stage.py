@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 from temporalio.worker import Worker
 
-from activities.authority.standing import Standing
-from activities.authority.warrants import Warrants
+from activities.authority.warrants import Standing, Warrants
 from activities.catalog.activities import CatalogActivities
 from activities.registry import FENCED, activities_of
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges

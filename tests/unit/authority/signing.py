@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from activities.authority.signers import Signers, parse_signers
-from runbook_model.authority.expected import Expected
-from runbook_model.authority.statement import NAMESPACE, SignedStatement, Statement
+from runbook_model.authority.statement import NAMESPACE, Expected, SignedStatement, Statement
 from runbook_model.catalog.policies import Approvals
 
 if TYPE_CHECKING:

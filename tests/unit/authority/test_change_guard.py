@@ -11,8 +11,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from activities.doctor.activities import DoctorActivities
 from activities.runtime.change_guard import GuardChanges
 from activities.runtime.interceptors import EnvironmentGuard
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.policies import Channel
-from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.service_policies import Probe
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Place

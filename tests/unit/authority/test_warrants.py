@@ -9,8 +9,7 @@ from typing import ClassVar
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.authority.standing import Standing
-from activities.authority.warrants import Warrants
+from activities.authority.warrants import Standing, Warrants
 from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease
 from runbook_model import calls
 from runbook_model.authority.order import Authority

@@ -11,8 +11,8 @@ import pytest
 from activities.aws.clients import ONE_ATTEMPT, AwsClients
 from activities.discovery.__main__ import discover
 from activities.discovery.metrics import read_prometheus
+from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.metrics import PRESETS
-from runbook_model.catalog.reading import parse_catalog
 from runbook_model.discovered import FoundConvention, FoundPrometheus
 from runbook_model.errors import CredentialsError, InputError
 from starter.discovery.reading import read_account

@@ -7,9 +7,8 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.catalog.activities import CatalogActivities
 from activities.runtime.interceptors import EnvironmentGuard
-from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog, parse_catalog
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.catalog.reading import load_catalog, parse_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.errors import CatalogError, PolicyError, UnknownTargetError
 

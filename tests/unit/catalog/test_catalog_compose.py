@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook_model.catalog.reading import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.errors import CatalogError
 
 LOCAL = """

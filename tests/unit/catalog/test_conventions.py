@@ -5,9 +5,9 @@ import pytest
 from activities.prometheus import promql
 from activities.prometheus.failures import cannot_tell
 from activities.prometheus.scrape import count, parse, question
+from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.matchers import parse_selector
 from runbook_model.catalog.metrics import PRESETS, Metrics
-from runbook_model.catalog.reading import parse_catalog
 from runbook_model.errors import CatalogError
 from runbook_model.measured.measurements import Measurement, latency_reading
 from tests.observing import NOW, G, N, a_release, a_target, at, seconds

@@ -20,7 +20,7 @@ from activities.chat.slack_messages import LONGEST_BLOCK, mark_of, parts
 from activities.chat.wording import Templates
 from activities.http.client import http_client
 from activities.runtime.converter import data_converter
-from runbook_model.catalog.reading import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.errors import (
     AccessDeniedError,
     CatalogError,

@@ -17,7 +17,7 @@ from activities.doctor import place
 from activities.doctor.looking import check
 from activities.doctor.place import try_channels
 from activities.http.client import http_client
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.checks import row_of
 from sandbox.machine.http_server import serving
 from sandbox.machine.processes import free_port

@@ -18,7 +18,7 @@ from activities.registry import ActivityRegistry, OfPackages
 from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
 from activities.runtime.settings import Settings
 from activities.temporal.predecessor import CHANGES
-from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, PolicyError
 from runbook_model.fact import Fact

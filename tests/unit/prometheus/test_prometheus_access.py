@@ -20,8 +20,8 @@ from activities.aws.clients import AwsClients
 from activities.http.client import http_client
 from activities.prometheus.client import LONGEST_ADDRESS, Stores
 from runbook_model.catalog.accounts import Account
+from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.prometheus import PrometheusAccess
-from runbook_model.catalog.reading import parse_catalog
 from runbook_model.errors import AccessDeniedError, CatalogError, RejectedError, ThrottledError
 from starter.paper.commands import query
 from tests.observing import a_target

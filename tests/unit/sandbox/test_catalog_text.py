@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model.catalog.reading import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from sandbox.catalog import catalog_text
 
 URLS = {"staging": "http://127.0.0.1:20001", "prod": "http://127.0.0.1:20002"}

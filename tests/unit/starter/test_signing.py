@@ -10,9 +10,8 @@ import pytest
 
 from activities.authority.verify import verify_statement
 from runbook_model.authority.canonical import hash_of
-from runbook_model.authority.expected import Expected
 from runbook_model.authority.shown import GateRequest, show
-from runbook_model.authority.statement import NAMESPACE, SignedStatement
+from runbook_model.authority.statement import NAMESPACE, Expected, SignedStatement
 from runbook_model.messages import Approval
 from runbook_model.reports import Asker, Checkpoint
 from starter.caller import Caller

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from activities.authority.standing import Standing
+from activities.authority.warrants import Standing
 from activities.doctor.looking import NotSetError, WrongError
 from activities.doctor.signers import look_at_standing
 from runbook_model.calls import update_service
-from runbook_model.catalog.reading import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.checks import Place
 from starter.__main__ import run
 from tests.unit.authority.signing import NAMESPACE, keygen, new_key, parse_signers

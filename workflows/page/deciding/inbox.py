@@ -17,6 +17,7 @@ from temporalio import workflow
 from activities.runtime.converter import Unreadable
 from runbook_model.bounds import size_of
 from runbook_model.errors import InvalidMessage, Rejected
+from runbook_model.fact import first_problem
 from runbook_model.messages import Answer
 from runbook_model.reports import Rejection
 from runbook_model.text.plain_text import one_line
@@ -211,9 +212,7 @@ def parse(model: type[Model], received: object, largest: int = LARGEST) -> Model
     try:
         message = model.model_validate(received)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidMessage(": ".join(filter(None, (where, first["msg"])))) from None
+        raise InvalidMessage(first_problem(error)) from None
     if size_of(message) > largest:
         raise InvalidMessage(f"is larger than {largest // 1024} KiB")
     return message

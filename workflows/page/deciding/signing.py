@@ -9,11 +9,19 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.runtime.decisions import DecisionActivities, StandingActivities
-from runbook_model.authority.expected import Expected, LapseQuestion, Presented, SignedBy, kind_of_answer
 from runbook_model.authority.order import Authority, ChangeOrder
 from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingQuestion
-from runbook_model.authority.statement import Kind, SignedStatement, Warrant
+from runbook_model.authority.statement import (
+    Expected,
+    Kind,
+    LapseQuestion,
+    Presented,
+    SignedBy,
+    SignedStatement,
+    Warrant,
+    kind_of_answer,
+)
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected, fix_of
