@@ -1,42 +1,20 @@
-"""Every error that an activity may end with, or a message be refused with, as one tree.
+"""Every error that an activity may end with, or a message be refused with, as one tree; each class says what it means.
 
 Each has a ``message``, which says what is wrong, and a ``fix`` where one is known:
 RunbookError
-  * InputError              what was asked cannot be done as asked
-    * CatalogError          the catalog file is wrong
-    * UnknownTargetError    no such service or environment in the worker's catalog
-  * PolicyError             what was asked is not allowed here; the message says who may
-  * SignersError            who may sign cannot be read; tried again, until a person has put it right
-  * OutsideError            an outside system answered badly
-    * AccessDeniedError     a permission is missing; the fix names it
-    * CredentialsError      credentials are missing or have expired; a person renews them and the step continues
-    * ThrottledError        too many calls; tried again later
-    * BusyError             somebody else changes the same thing at this moment; tried again
-    * UnreachableError      no answer, or a 5xx; tried again
-      * NotServingError     nothing listens there, or it is only starting or ending
-      * EngineFailedError   the Docker engine answered that it could not do what it was asked
-    * NoConnectionLeftError the database has as many connections as it may have
-        * PoolerFullError   a pooler takes no more clients
-    * NotFoundError         the thing is gone
-    * RejectedError         the outside system refused the call for good
-    * StateLockedError      somebody else holds Terraform's state, or died holding it; the message says who
-    * TerraformError        Terraform could not plan
-    * ApplyFailedError      Terraform started to apply and stopped; some of it may be done
-  * FenceError              a change was not made
-    * DriftedError          somebody else changed the service meanwhile; theirs is left alone
-    * EndedError            a deployment that was to be stopped is past that; people are asked about what is next
-    * UnknownReplyError     a change may have been applied and cannot be distinguished; a person looks
-    * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
-    * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
-    * NotWarrantedError     no valid yes for this very call; nothing was sent, and people are asked again
-  * SealedError             what a history holds cannot be decrypted; tried again, until it can
-    * MissingKeyError       this process lacks the key; the message names it
-    * TamperedError         its key does not open it
-  * NotYetError             what is waited for has not come; it is looked for again
-  * TooLateError            an attempt came to its change too late to make it; nothing was sent, it is tried again
-  * Rejected                a message that was sent to a run cannot be used now
-    * InvalidMessage        it does not fit what is expected
-  * BugError                the activity failed in its own code; a few attempts, then it is given
+  * InputError: CatalogError, UnknownTargetError
+  * PolicyError
+  * SignersError
+  * OutsideError: AccessDeniedError, CredentialsError, ThrottledError, BusyError, NotFoundError, RejectedError
+    * UnreachableError: NotServingError, EngineFailedError
+    * NoConnectionLeftError: PoolerFullError
+    * StateLockedError, TerraformError, ApplyFailedError
+  * FenceError: DriftedError, EndedError, UnknownReplyError, StalePlanError, CutOffApplyError, NotWarrantedError
+  * SealedError: MissingKeyError, TamperedError
+  * NotYetError
+  * TooLateError
+  * Rejected: InvalidMessage
+  * BugError
 """
 
 from __future__ import annotations
@@ -47,6 +25,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.sentences import with_fix
+
+BENIGN = ApplicationErrorCategory.BENIGN
 
 FIX = "fix"
 """The key of the fix among the details of an error of Temporal."""
@@ -63,16 +43,22 @@ class RunbookError(Exception):
     retry_in: timedelta | None = None
     """When to try again, where the error knows better than the retry policy."""
 
-    def __init__(self, message: str = "", *, fix: str | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, fix: str | None = None, **known: bool | timedelta | None
+    ) -> None:
         """Say what is wrong.
 
         Args:
             message: what is wrong, without a full stop.
             fix: what a person does about it; None where the error does not know.
+            known: what is known of this very error, where it is not as its kind: ``retryable``, ``retry_in`` …
         """
         self.message = message
         self.fix = fix
         super().__init__(message)
+        for name, value in known.items():
+            assert hasattr(self, name), name
+            setattr(self, name, value)
 
     def __str__(self) -> str:
         """Return both in one line."""
@@ -90,16 +76,8 @@ class RunbookError(Exception):
             type=type(self).__name__,
             non_retryable=not self.retryable,
             next_retry_delay=self.retry_in,
-            category=ApplicationErrorCategory.BENIGN
-            if self.expected
-            else ApplicationErrorCategory.UNSPECIFIED,
+            category=BENIGN if self.expected else ApplicationErrorCategory.UNSPECIFIED,
         )
-
-
-def fix_of(error: ApplicationError) -> str | None:
-    """Return the fix that an error of ours brought through Temporal."""
-    found = (detail.get(FIX) for detail in error.details if isinstance(detail, dict))
-    return next((fix for fix in found if isinstance(fix, str)), None)
 
 
 class InputError(RunbookError):
@@ -120,7 +98,7 @@ class UnknownTargetError(InputError):
 
 
 class PolicyError(RunbookError):
-    """What was asked is not allowed here."""
+    """What was asked is not allowed here; the message says who may."""
 
 
 class SignersError(RunbookError):
@@ -142,28 +120,28 @@ class AccessDeniedError(OutsideError):
 
 
 class CredentialsError(OutsideError):
-    """Credentials are missing or have expired; the step continues once they are renewed."""
+    """Credentials are missing or have expired; a person renews them and the step continues."""
 
     retryable = True
     retry_in = timedelta(seconds=15)
 
 
 class ThrottledError(OutsideError):
-    """Too many calls."""
+    """Too many calls; tried again later."""
 
     retryable = True
     expected = True
 
 
 class BusyError(OutsideError):
-    """Somebody else changes the same thing at this moment; nothing of ours was done."""
+    """Somebody else changes the same thing at this moment; nothing of ours was done, and it is tried again."""
 
     retryable = True
     expected = True
 
 
 class UnreachableError(OutsideError):
-    """No answer in time, or a server error."""
+    """No answer in time, or a server error (5xx); tried again."""
 
     retryable = True
     may_have_landed = True
@@ -199,7 +177,7 @@ class RejectedError(OutsideError):
 
 
 class StateLockedError(OutsideError):
-    """Terraform's state is locked; the message says by whom and since when, the fix what to do if they are gone."""
+    """Terraform's state is locked; the message says by whom and since when, the fix what to do if they died holding it."""
 
 
 class TerraformError(OutsideError):
@@ -223,11 +201,11 @@ class DriftedError(FenceError):
 
 
 class EndedError(FenceError):
-    """A deployment was not stopped: it has finished, or ends the old tasks; another change needs another yes."""
+    """A deployment was not stopped: it has finished, or ends the old tasks; people are asked about what is next."""
 
 
 class UnknownReplyError(FenceError):
-    """The change may have been applied, and nothing tells; it is never sent twice."""
+    """The change may have been applied, and nothing tells; it is never sent twice, and a person looks."""
 
 
 class StalePlanError(FenceError):
@@ -239,17 +217,17 @@ class CutOffApplyError(FenceError):
 
 
 class NotWarrantedError(FenceError):
-    """Decisions are signed here, and no valid yes is for this very call; people are asked again."""
+    """Decisions are signed here, and no valid yes is for this very call; nothing was sent, people are asked again."""
 
 
 class SealedError(RunbookError):
-    """What a history holds cannot be decrypted here; it continues once it can."""
+    """What a history holds cannot be decrypted here; tried again, until it can."""
 
     retryable = True
 
 
 class MissingKeyError(SealedError):
-    """This process does not have the key that something was encrypted with."""
+    """This process lacks the key that something was encrypted with; the message names it."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
@@ -280,7 +258,7 @@ class NotYetError(RunbookError):
 
 
 class TooLateError(RunbookError):
-    """A change was not sent: it could still have been under way when the next attempt starts."""
+    """A change was not sent: it could still have been under way when the next attempt starts; it is tried again."""
 
     retryable = True
 
@@ -294,7 +272,7 @@ class InvalidMessage(Rejected):
 
 
 class BugError(RunbookError):
-    """An activity failed in its own code: trying for half an hour would only hide it from those who wait."""
+    """An activity failed in its own code: a few attempts, as half an hour of them would only hide it from those who wait."""
 
     ATTEMPTS = 5
     """Some bugs only show on an answer that does not come twice, so a few are worth it: some 15 seconds."""

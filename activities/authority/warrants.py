@@ -37,6 +37,10 @@ from runbook_model.plans import DAY, PlannedCall
 if TYPE_CHECKING:
     from activities.authority.signers import Signers
 
+FIX = "answer the question again, and sign it"
+LARGEST: Final = 200_000
+"""Bytes of a file."""
+
 
 class Runs(Protocol):
     """What Temporal itself says of runs, whatever a change brings along."""
@@ -46,9 +50,6 @@ class Runs(Protocol):
 
     async def is_under(self, run: tuple[str, str], parent: tuple[str, str]) -> bool:
         """Whether a run is another one, or a child under it."""
-
-
-FIX = "answer the question again, and sign it"
 
 
 class Warrants:
@@ -209,10 +210,6 @@ def _check_follows(given: ChangeOrder, shown: Shown, now: datetime, latest: date
     until = min(latest, max(item.until for item in listed))
     if now > until + SKEW:
         raise Rejected(f"it was agreed until {until:%Y-%m-%d %H:%M} UTC", fix=FIX)
-
-
-LARGEST: Final = 200_000
-"""Bytes of a file."""
 
 
 class Standing:

@@ -171,12 +171,11 @@ def _allow(change: ScaleOut) -> None:
     """
     most, has = change.target.scale.max, change.was.setting[0] or 0
     if not has < change.to <= most:
-        error = PolicyError(
+        raise PolicyError(
             f"{change.target.key} is not scaled from {has} to {change.to} tasks: only to more, and to {most} at most",
             fix="correct scale.max in the catalog, or start the procedure again",
+            certainly_not_made=True,
         )
-        error.certainly_not_made = True
-        raise error
 
 
 def _spent(decision: str) -> str:

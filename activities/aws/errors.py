@@ -163,9 +163,10 @@ def translate(error: ClientError | BotoCoreError | ResponseParserError, doing: s
         return CredentialsError(f"could not {doing}: {quote(str(error))}", fix=FIX_SETTINGS)
     if isinstance(error, NOT_A_REQUEST):
         return RejectedError(f"could not {doing}: {quote(str(error))}")
-    unreachable = UnreachableError(f"could not {doing}: AWS did not answer: {quote(str(error))}")
-    unreachable.may_have_landed = not isinstance(error, NEVER_SENT)
-    return unreachable
+    return UnreachableError(
+        f"could not {doing}: AWS did not answer: {quote(str(error))}",
+        may_have_landed=not isinstance(error, NEVER_SENT),
+    )
 
 
 def _answered(error: ClientError, doing: str) -> OutsideError:
@@ -185,9 +186,8 @@ def _answered(error: ClientError, doing: str) -> OutsideError:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in BROKEN:
         return UnreachableError(said)
     if any(words in message.lower() for words in NOT_SEEN_YET):
-        unseen = NotFoundError(said, fix=FIXES.get(code))
-        unseen.retryable = activity.in_activity() and activity.info().attempt < SEEN_WITHIN
-        return unseen
+        again = activity.in_activity() and activity.info().attempt < SEEN_WITHIN
+        return NotFoundError(said, fix=FIXES.get(code), retryable=again)
     missing = code.endswith(("NotFoundException", "NotFound", "NotFoundFault"))
     return (NotFoundError if missing else RejectedError)(said, fix=FIXES.get(code))
 

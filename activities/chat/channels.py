@@ -107,9 +107,7 @@ def _refusal(answer: httpx.Response, name: str) -> OutsideError:
     said = f"channel {name}: HTTP {answer.status_code}"
     status = answer.status_code
     if status == 429:
-        busy = ThrottledError(said)
-        busy.retry_in = patience(answer.headers)
-        return busy
+        return ThrottledError(said, retry_in=patience(answer.headers))
     if status in {401, 403}:
         return AccessDeniedError(said, fix="correct its address in the worker's environment")
     return UnreachableError(said) if status >= 500 or status == 408 else RejectedError(said)

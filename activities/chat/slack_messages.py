@@ -125,9 +125,7 @@ def answered(name: str, status: int, code: str, headers: Mapping[str, Any]) -> O
     """Name a refusal by its status and Slack's own word for it."""
     said = f"channel {name}: Slack answers {status} {excerpt(code, 80)}".rstrip()
     if status == 429:
-        busy = ThrottledError(said)
-        busy.retry_in = patience(headers)
-        return busy
+        return ThrottledError(said, retry_in=patience(headers))
     known = NotFoundError if status in GONE else CODES.get(code, RejectedError)
     kind = UnreachableError if status >= 500 else known
     return kind(said, fix=FIXES.get(kind))

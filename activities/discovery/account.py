@@ -7,8 +7,7 @@ from typing import Any
 
 from activities.discovery.asking import Asking, batches
 from activities.discovery.balancing import Balancing
-from activities.discovery.databases import Databases
-from activities.discovery.services import ServiceLines
+from activities.discovery.services import Databases, ServiceLines
 from activities.ecs.reading import read_service_state
 from runbook_model.catalog.accounts import ecs_name, problem_of_arn
 from runbook_model.discovered import FoundCluster, FoundService, Unread

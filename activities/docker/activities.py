@@ -182,9 +182,9 @@ class ComposeChanges:
                 docker.api.restart(container.id, timeout=round(STOP_GRACE.total_seconds()))
         except EngineFailedError as error:
             # It has answered, so nothing more comes of it; but it may have stopped what it could not start.
-            failed = RejectedError(f"{error.message}; it may be stopped now", fix=error.fix)
-            failed.may_have_landed = True
-            raise failed from error
+            raise RejectedError(
+                f"{error.message}; it may be stopped now", fix=error.fix, may_have_landed=True
+            ) from error
 
 
 def standing(fence: ContainerFence, now: Container | None, *, may_be_ours: bool) -> Standing:

@@ -210,9 +210,10 @@ def translate(error: Exception, doing: str, address: str) -> OutsideError:
     if any(isinstance(item, NotConnectedError | ReadTimeout) for item in beneath):
         silent = any(isinstance(item, ReadTimeout | TimeoutError) for item in beneath)
         kind = "no answer in time" if silent else quote(str(error))
-        unreachable = UnreachableError(f"could not {doing}: the Docker engine at {address}: {kind}")
-        unreachable.may_have_landed = not any(isinstance(item, ConnectTimeout) for item in beneath)
-        return unreachable
+        return UnreachableError(
+            f"could not {doing}: the Docker engine at {address}: {kind}",
+            may_have_landed=not any(isinstance(item, ConnectTimeout) for item in beneath),
+        )
     return RejectedError(f"could not {doing}: the Docker engine at {address}: {quote(str(error))}")
 
 

@@ -65,9 +65,10 @@ def translate(error: httpx.HTTPError | httpx.InvalidURL, doing: str) -> OutsideE
     if isinstance(error, TooMuchError):
         return RejectedError(f"could not {doing}: {error}", fix="look at what answers there")
     kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else quote(str(error))
-    unreachable = UnreachableError(f"could not {doing}: {kind or type(error).__name__}")
-    unreachable.may_have_landed = not isinstance(error, NEVER_SENT)
-    return unreachable
+    return UnreachableError(
+        f"could not {doing}: {kind or type(error).__name__}",
+        may_have_landed=not isinstance(error, NEVER_SENT),
+    )
 
 
 def answered(status: int, said: str) -> OutsideError:

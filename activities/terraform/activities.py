@@ -178,12 +178,11 @@ def _check_variables(change: TerraformApply) -> None:
         if name not in names or (name in sizes and not value.isdigit())
     ]  # fmt: skip
     if wrong:
-        error = PolicyError(
+        raise PolicyError(
             f"{', '.join(wrong)} is not set so by any plan for {change.target.key}: the catalog names its variables",
             fix="start a procedure with runbook start",
+            certainly_not_made=True,
         )
-        error.certainly_not_made = True
-        raise error
 
 
 def _waited() -> timedelta:

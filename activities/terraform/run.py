@@ -120,9 +120,8 @@ class Run:
             gone = lock.is_left_behind
             if (gone and lock.id == suspected) or time.monotonic() >= until:
                 why = "; no Terraform runs on this machine any more" if gone else ""
-                error = StateLockedError(f"{lock.summary}{why}", fix=lock.fix(self._owner.command))
-                error.retryable = not gone
-                raise error
+                fix = lock.fix(self._owner.command)
+                raise StateLockedError(f"{lock.summary}{why}", fix=fix, retryable=not gone)
             suspected = lock.id if gone else ""
             if await _shutdown_within(ASKED_AGAIN_AFTER):
                 if not self._started_before:

@@ -18,7 +18,6 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from runbook_model.errors import fix_of
 from runbook_model.messages import Answer, Instruction, Message
 from starter.caller import Caller
 from starter.client.connect import RPC_TIMEOUT, converse
@@ -29,6 +28,7 @@ from starter.client.targets import ending, remediation_of
 from starter.exits import CliError, Exit, bad_input, refused
 from starter.printing import answer, say
 from starter.signing import SigningOptions
+from workflows.decisions.endings import fix_of
 
 Which = Callable[[Client, str, str | None], Awaitable[Run]]
 Sign = Callable[[Client, Run], Awaitable[Message | None]]

@@ -14,7 +14,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import OPEN, read_pollers
 from runbook_model.brakes import BrakeReport, BrakeRequest
-from runbook_model.errors import fix_of
 from runbook_model.messages import StartSignature
 from runbook_model.names import ids
 from runbook_model.names.ids import is_ledger_of, ledger_id, task_queue
@@ -22,7 +21,7 @@ from starter.client.connect import RPC_TIMEOUT
 from starter.client.run_view import ANSWER_TIMEOUT
 from starter.client.runs import Run, describe, find
 from starter.exits import CliError, Exit, bad_input, refused
-from workflows.decisions.endings import ASKED_WRONGLY, NOT_ALLOWED, NOT_WARRANTED, cause_of
+from workflows.decisions.endings import ASKED_WRONGLY, NOT_ALLOWED, NOT_WARRANTED, cause_of, fix_of
 from workflows.ledger import SIGNED_WITHIN, LedgerPage, LedgerRequest, ReleaseLedger
 
 Sign = Callable[[Run], Awaitable[StartSignature]]

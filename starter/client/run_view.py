@@ -23,7 +23,6 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.catalog.trace_links import trace_link
-from runbook_model.errors import fix_of
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step, Task
 from runbook_model.steps import place_of
@@ -32,6 +31,7 @@ from starter.client.connect import RPC_TIMEOUT, ui_address
 from starter.client.known_targets import known_links
 from starter.client.runs import Run
 from starter.exits import Exit
+from workflows.decisions.endings import fix_of
 from workflows.incidents.report import IncidentReport
 
 ENDINGS = {

@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowFailureError
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.checks import COMMAND_LINE, WORKER, Check, Checks, DoctorRequest, Row
-from runbook_model.errors import CatalogError, SealedError, fix_of
+from runbook_model.errors import CatalogError, SealedError
 from runbook_model.names.ids import UNROUTED, doctor_id, task_queue
 from runbook_model.text.sentences import count_of
 from starter.client.connect import RPC_TIMEOUT
@@ -29,7 +29,7 @@ from starter.doctor.server_checks import (
     who_asks,
 )
 from starter.doctor.version_checks import VERSIONS, judge_versions, read_builds
-from workflows.decisions.endings import cause_of
+from workflows.decisions.endings import cause_of, fix_of
 from workflows.doctor import Doctor
 
 AT_MOST = timedelta(seconds=60)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from temporalio.exceptions import ApplicationError, FailureError
 
-from runbook_model.errors import fix_of
+from runbook_model.errors import FIX
 from runbook_model.messages import Abort
 from runbook_model.reports import Change, Ending, Outcome, Problem
 from runbook_model.text.sentences import quote, sentence
 
 ASKED_WRONGLY = frozenset({"InputError", "CatalogError", "UnknownTargetError"})
+
 NOT_ALLOWED = "PolicyError"
+
 NOT_WARRANTED = "NotWarrantedError"
 
 
@@ -94,3 +96,9 @@ def _made(changes: Sequence[Change]) -> str:
         return "Nothing was changed."
     text = (f"{change.action} {change.before} → {change.after}: {change.fate}" for change in changes)
     return sentence(f"Changes: {'; '.join(text)}")
+
+
+def fix_of(error: ApplicationError) -> str | None:
+    """Return the fix that an error of ours brought through Temporal."""
+    found = (detail.get(FIX) for detail in error.details if isinstance(detail, dict))
+    return next((fix for fix in found if isinstance(fix, str)), None)

@@ -10,10 +10,10 @@ from temporalio.client import WorkflowUpdateFailedError
 from runbook_model.authority.shown import read_shown
 from runbook_model.authority.statement import Statement, subject_of_order
 from runbook_model.catalog.policies import Approvals
-from runbook_model.errors import fix_of
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome
 from tests.unit.authority.signing import SoftKey, signers
+from workflows.decisions.endings import fix_of
 from workflows.rollback import Rollback
 
 ALICE, BOB, CAROL = (

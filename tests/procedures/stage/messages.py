@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from runbook_model.errors import fix_of
 from runbook_model.text.sentences import with_fix
 from tests.patience import PATIENCE
+from workflows.decisions.endings import fix_of
 from workflows.rollback import Rollback
 
 

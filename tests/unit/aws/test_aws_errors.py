@@ -30,8 +30,8 @@ from runbook_model.errors import (
     TamperedError,
     ThrottledError,
     UnreachableError,
-    fix_of,
 )
+from workflows.decisions.endings import fix_of
 
 DOING = "update the service shop"
 URL = "http://ecs.test"

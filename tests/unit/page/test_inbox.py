@@ -4,9 +4,10 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.runtime.converter import Unreadable
-from runbook_model.errors import InvalidMessage, fix_of
+from runbook_model.errors import InvalidMessage
 from runbook_model.messages import Abort, Approval
 from tests.unit.page.test_gate import a_gate
+from workflows.decisions.endings import fix_of
 from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.inbox import Inbox, parse
 from workflows.page.deciding.procedure_orders import ProcedureOrders

@@ -24,11 +24,11 @@ from runbook_model.authority.statement import (
 )
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.target import Target
-from runbook_model.errors import Rejected, fix_of
+from runbook_model.errors import Rejected
 from runbook_model.messages import Answer, Approval, ProcedureRequest, SignedStart, StartSignature
 from runbook_model.plans import Plan
 from runbook_model.reports import Checkpoint
-from workflows.decisions.endings import cause_of, problem_of
+from workflows.decisions.endings import cause_of, fix_of, problem_of
 from workflows.page.deciding.gate import Gate
 from workflows.page.options import SHOW
 from workflows.page.telling.record import Record
