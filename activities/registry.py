@@ -15,8 +15,7 @@ from temporalio.common import MetricMeter
 from activities.authority.warrants import Standing, Warrants
 from activities.autoscaling.activities import ScalingActivities
 from activities.aws.clients import AwsClients
-from activities.catalog.activities import CatalogActivities, IncidentPolicies
-from activities.catalog.procedures import ProcedureActivities
+from activities.catalog.activities import CatalogActivities, IncidentPolicies, ProcedureActivities
 from activities.chat.activities import ChatActivities
 from activities.chat.channels import Channels
 from activities.chat.slack import SlackClients
@@ -41,7 +40,7 @@ from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities, shelf_at
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
-from activities.runtime.decisions import DecisionActivities, GateActivities, StandingActivities
+from activities.runtime.decisions import DecisionActivities, GateActivities
 from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.holds import HoldActivities, ScaleOutHistory
@@ -144,8 +143,7 @@ class ActivityRegistry:
             scale_outs,
             GitActivities(),
             GateActivities(),
-            StandingActivities(settings.catalog, settings.signers, settings.standing),
-            DecisionActivities(settings.catalog, settings.signers),
+            DecisionActivities(settings.catalog, settings.signers, settings.standing),
             RunHistory(client, packages.changes),
             LockActivities(client),
             RemediationActivities(client),

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from activities.catalog.procedures import ProcedureActivities, Wanted
+from activities.catalog.activities import ProcedureActivities, Wanted
 from runbook_model.messages import ProcedureRequest
 from runbook_model.names.ids import is_procedure
 from runbook_model.names.procedures import procedure_of

@@ -52,7 +52,15 @@ class ScalingActivities:
     @activity.defn
     def read_capacity(self, target: Target) -> Capacity:
         """Read the counts and, where autoscaling manages the service, its bounds."""
-        return self._capacity(target)
+        service = describe_service(self._clients, target)
+        found = describe_scaling(self._clients, target)
+        return Capacity(
+            desired=service.desired,
+            running=service.running,
+            deploying=service.counts if service.two_revisions else None,
+            minimum=found[0]["MinCapacity"] if found else None,
+            maximum=found[0]["MaxCapacity"] if found else None,
+        )
 
     @activity.defn
     def scale_out(self, change: ScaleOut) -> Capacity:
@@ -61,7 +69,7 @@ class ScalingActivities:
         What they set is not raised further, and a hold must not take it back either.
         """
         with fenced():
-            now, wanted = self._capacity(change.target), change.was.raised_to(change.to)
+            now, wanted = self.read_capacity(change.target), change.was.raised_to(change.to)
             if activity.info().attempt > 1 and now.setting == wanted.setting:
                 return now
             if now.setting != change.was.setting:
@@ -83,7 +91,7 @@ class ScalingActivities:
         if change.found is None:
             return _left("no history says any more what was before; set it by hand")
         with fenced():
-            ours, now = change.found.ours, self._capacity(change.target)
+            ours, now = change.found.ours, self.read_capacity(change.target)
             was = change.found.was.taken_back(ours, change.target.scale.min)
             if now.managed and was.minimum is not None and was.maximum is not None:
                 return self._restore_bounds(change.target, now, (was.minimum, was.maximum), ours)
@@ -131,17 +139,6 @@ class ScalingActivities:
         value = " ".join([*ours, *spent][:SPENT_KEPT])
         with self._clients.naming_errors(f"tag {target.ecs_service}"):
             ecs.tag_resource(resourceArn=arn, tags=[{"key": SPENT_TAG, "value": value}])
-
-    def _capacity(self, target: Target) -> Capacity:
-        service = describe_service(self._clients, target)
-        found = describe_scaling(self._clients, target)
-        return Capacity(
-            desired=service.desired,
-            running=service.running,
-            deploying=service.counts if service.two_revisions else None,
-            minimum=found[0]["MinCapacity"] if found else None,
-            maximum=found[0]["MaxCapacity"] if found else None,
-        )
 
     def _set_desired(self, target: Target, now: Capacity, count: int) -> Capacity:
         ecs = self._clients.ecs(target.account)

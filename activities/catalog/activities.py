@@ -1,4 +1,4 @@
-"""The worker's catalog, read again each time: names become targets, and targets have policies for their incidents."""
+"""The worker's catalog, read again each time: names become targets, targets have policies; and which procedures it has."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames, m
 from runbook_model.catalog.policies import AlertRule, Approvals, Brake, Contact
 from runbook_model.catalog.target import Target
 from runbook_model.errors import PolicyError, UnknownTargetError
+from runbook_model.fact import Fact
+from runbook_model.names.procedures import KnownProcedures
+from runbook_model.reports import Problem
 
 if TYPE_CHECKING:
     from activities.runtime.interceptors import EnvironmentGuard
@@ -74,3 +77,22 @@ class IncidentPolicies:
 def _reachable(catalog: Catalog, contact: Contact) -> Contact:
     known = catalog.channel(contact.channel)
     return contact if known else contact.model_copy(update={"channel": LOG})
+
+
+class Wanted(Fact):
+    """A procedure that somebody started."""
+
+    procedure: str
+
+
+class ProcedureActivities:
+    """Knows which procedures this worker has."""
+
+    def __init__(self, known: KnownProcedures) -> None:
+        self._known = known
+
+    @activity.defn
+    async def explain_unknown(self, wanted: Wanted) -> Problem:
+        """Say why this worker does not have a procedure, and how to fix that."""
+        message, fix = self._known.why_not(wanted.procedure)
+        return Problem(kind="input", message=message, fix=fix)

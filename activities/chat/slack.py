@@ -6,11 +6,11 @@ import asyncio
 import logging
 import ssl
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse, WebClient
@@ -27,6 +27,8 @@ from runbook_model.incident.announcements import Delivered
 if TYPE_CHECKING:
     from activities.chat.wording import Flavour, Words
 
+T = TypeVar("T")
+
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 MOST_PAGES = 5
@@ -34,12 +36,8 @@ MOST_PAGES = 5
 POSTING, POSTING_ANYWHERE = "chat:write", "chat:write.public"
 
 
-class SlackThread:
-    """Posts to a channel; the thread's name is ``<channel id>/<ts of its first message>``.
-
-    Its scopes: ``chat:write``; ``channels:history`` and ``channels:read`` (``groups:…`` for a private channel) let it
-    find a message that an earlier attempt has posted. Without them a repeat is posted and says that it may be one.
-    """
+class _Slack:
+    """A channel of Slack, whose blocking client works in threads of its own."""
 
     flavour: Flavour = "slack"
 
@@ -48,14 +46,25 @@ class SlackThread:
         self._clients = clients
         self._threads = threads
 
+    async def _in_thread(self, do: Callable[..., T], *given: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, knowing_who_asks(do, *given))
+
+
+class SlackThread(_Slack):
+    """Posts to a channel; the thread's name is ``<channel id>/<ts of its first message>``.
+
+    Its scopes: ``chat:write``; ``channels:history`` and ``channels:read`` (``groups:…`` for a private channel) let it
+    find a message that an earlier attempt has posted. Without them a repeat is posted and says that it may be one.
+    """
+
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
         """Post it, unless an earlier attempt did."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, knowing_who_asks(self._send, words, thread, again))
+        return await self._in_thread(self._send, words, thread, again)
 
     async def look(self) -> str:
         """Ask Slack whose token it is, and whether the app may post to the channel."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, knowing_who_asks(self._look))
+        return await self._in_thread(self._look)
 
     def _look(self) -> str:
         client = self._clients.web(secret_of(self._channel))
@@ -178,15 +187,8 @@ def _all(answer: SlackResponse, member: str) -> Iterable[dict[str, Any]]:
         yield from page.get(member) or ()
 
 
-class SlackWebhook:
+class SlackWebhook(_Slack):
     """Posts to an incoming webhook; nothing can be looked up there, so a repeat says that it may be one."""
-
-    flavour: Flavour = "slack"
-
-    def __init__(self, channel: Channel, clients: SlackClients, threads: Executor) -> None:
-        self._channel = channel
-        self._clients = clients
-        self._threads = threads
 
     async def look(self) -> str:
         """Connect to its host."""
@@ -195,8 +197,7 @@ class SlackWebhook:
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
         """Post it."""
         del thread
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, knowing_who_asks(self._post, words, again))
+        return await self._in_thread(self._post, words, again)
 
     def _post(self, words: Words, again: bool) -> Delivered:  # noqa: FBT001 - a pool passes no keywords
         client = self._clients.webhook(address_of(self._channel))

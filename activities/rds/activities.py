@@ -81,7 +81,26 @@ class RdsActivities:
     @activity.defn
     def read_instance(self, target: Target) -> Instance:
         """Read the instance and when it was restarted last."""
-        return self._instance(target)
+        name = target.database.rds_instance if target.database else None
+        if name is None:
+            raise InputError(
+                f"the catalog names no RDS instance of {target.key}", fix="add database.rds_instance"
+            )
+        rds = self._clients.rds(target.account)
+        with self._clients.naming_errors(f"describe the RDS instance {name}"):
+            found = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+        with self._clients.naming_errors(f"read the events of {name}"):
+            pages = rds.get_paginator("describe_events").paginate(
+                SourceIdentifier=name,
+                SourceType="db-instance",
+                Duration=round(EVENTS_OF.total_seconds() / 60),
+            )
+            events = [event for page in pages for event in page["Events"]]
+        if not found:
+            raise InputError(
+                f"there is no RDS instance {name} in {target.region}", fix="correct database.rds_instance"
+            )
+        return _read(found[0], events)
 
     @activity.defn
     def reboot_instance(self, change: Reboot) -> Rebooted:
@@ -92,7 +111,7 @@ class RdsActivities:
             UnknownReplyError: a reboot was sent, and neither its state nor its events show one.
         """
         with fenced():
-            was, now = change.was, self._instance(change.target)
+            was, now = change.was, self.read_instance(change.target)
             sent_before = activity.info().attempt > 1 and any(activity.info().heartbeat_details)
             restarted = now.restarted != was.restarted and now.restarted is not None
             if sent_before and (now.status == REBOOTING or restarted):
@@ -123,7 +142,7 @@ class RdsActivities:
         alike = 0
         while True:
             try:
-                instance = await asyncio.to_thread(self._instance, awaited.target)
+                instance = await asyncio.to_thread(self.read_instance, awaited.target)
                 progress.summary = instance.summary
                 alike = alike + 1 if instance.status == AVAILABLE else 0
                 if alike >= LOOKS or datetime.now(UTC) >= awaited.deadline:
@@ -133,28 +152,6 @@ class RdsActivities:
                     raise
                 progress.summary = str(error)
             await asyncio.sleep(self._every.total_seconds())
-
-    def _instance(self, target: Target) -> Instance:
-        name = target.database.rds_instance if target.database else None
-        if name is None:
-            raise InputError(
-                f"the catalog names no RDS instance of {target.key}", fix="add database.rds_instance"
-            )
-        rds = self._clients.rds(target.account)
-        with self._clients.naming_errors(f"describe the RDS instance {name}"):
-            found = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
-        with self._clients.naming_errors(f"read the events of {name}"):
-            pages = rds.get_paginator("describe_events").paginate(
-                SourceIdentifier=name,
-                SourceType="db-instance",
-                Duration=round(EVENTS_OF.total_seconds() / 60),
-            )
-            events = [event for page in pages for event in page["Events"]]
-        if not found:
-            raise InputError(
-                f"there is no RDS instance {name} in {target.region}", fix="correct database.rds_instance"
-            )
-        return _read(found[0], events)
 
 
 def _read(found: DBInstanceTypeDef, events: list[EventTypeDef]) -> Instance:

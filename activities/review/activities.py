@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from temporalio import activity
 from temporalio.api.common.v1 import WorkflowExecution
@@ -165,7 +166,7 @@ def _began(recorded: Recorded) -> tuple[int, int, str]:
     return (at.seconds, at.nanos, recorded.workflow) if at else (0, 0, recorded.workflow)
 
 
-class Shelf(Protocol):
+class Shelf(ABC):
     """A place that keeps files by their names."""
 
     def keep(self, files: Mapping[str, str]) -> tuple[str, ...]:
@@ -174,17 +175,17 @@ class Shelf(Protocol):
         Raises:
             OutsideError: they could not be written.
         """
+        return tuple(self._write(name, text) for name, text in files.items())
+
+    @abstractmethod
+    def _write(self, name: str, text: str) -> str: ...
 
 
-class Folder:
+class Folder(Shelf):
     """A folder of the worker's machine."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-
-    def keep(self, files: Mapping[str, str]) -> tuple[str, ...]:
-        """Write files into the folder."""
-        return tuple(self._write(name, text) for name, text in files.items())
 
     def _write(self, name: str, text: str) -> str:
         path = self._root / name
@@ -200,7 +201,7 @@ class Folder:
         return str(path)
 
 
-class Bucket:
+class Bucket(Shelf):
     """A bucket of S3."""
 
     def __init__(self, clients: AwsClients, bucket: str, prefix: str) -> None:
@@ -208,11 +209,7 @@ class Bucket:
         self._bucket = bucket
         self._prefix = prefix
 
-    def keep(self, files: Mapping[str, str]) -> tuple[str, ...]:
-        """Put files into the bucket."""
-        return tuple(self._put(name, text) for name, text in files.items())
-
-    def _put(self, name: str, text: str) -> str:
+    def _write(self, name: str, text: str) -> str:
         key = f"{self._prefix}/{name}" if self._prefix else name
         kind = "application/json" if name.endswith(".json") else "text/markdown; charset=utf-8"
         with self._clients.naming_errors(f"write the review to s3://{self._bucket}"):

@@ -15,11 +15,12 @@ from runbook_model.errors import CatalogError, InputError, Rejected, SignersErro
 
 
 class DecisionActivities:
-    """Judges decisions; run as a local activity, for it asks nobody outside."""
+    """Judges decisions and reads standing statements; run as local activities, for they ask nobody outside."""
 
-    def __init__(self, catalog: Path, signers: Path | None) -> None:
+    def __init__(self, catalog: Path, signers: Path | None, standing: Path | None = None) -> None:
         self._catalog = catalog
         self._signers = signers
+        self._standing = standing
 
     @activity.defn
     def verify_decision(self, presented: Presented) -> Judged:
@@ -56,21 +57,6 @@ class DecisionActivities:
             raise Rejected(f'no environment "{asked.environment}" in the catalog')
         return Lapse(after=where.approvals.escalate if where.approvals.signed else None)
 
-    def _read(self) -> Catalog:
-        try:
-            return load_catalog(self._catalog)
-        except CatalogError as error:
-            raise Rejected(error.message, fix=error.fix) from None
-
-
-class StandingActivities:
-    """Reads standing statements; run as a local activity, for it asks nobody outside."""
-
-    def __init__(self, catalog: Path, signers: Path | None, folder: Path | None) -> None:
-        self._catalog = catalog
-        self._signers = signers
-        self._folder = folder
-
     @activity.defn
     def find_standing(self, asked: StandingQuestion) -> StandingAnswer:
         """Name the standing statement that covers a plan; what cannot be read covers nothing."""
@@ -83,9 +69,15 @@ class StandingActivities:
         except (InputError, SignersError) as error:
             return StandingAnswer(why=str(error))
         namespace, now = activity.info().namespace, datetime.now(UTC)
-        return Standing(self._folder).covers(
+        return Standing(self._standing).covers(
             target, asked.procedure, asked.calls, namespace=namespace, signers=signers, now=now
         )
+
+    def _read(self) -> Catalog:
+        try:
+            return load_catalog(self._catalog)
+        except CatalogError as error:
+            raise Rejected(error.message, fix=error.fix) from None
 
 
 class GateActivities:

@@ -31,6 +31,9 @@ REMEDIATIONS_KEPT = 20
 
 OBSERVATIONS_KEPT = 10
 
+NO_ALERT = 99
+"""How severe an incident is in which nothing fires."""
+
 ENDED_WELL = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED})
 
 
@@ -231,6 +234,11 @@ class Account(BaseModel):
     def rank(self) -> int | None:
         """How severe the worst alert is that fires, 0 being worst; None when nothing fires."""
         return min((alert.rank for alert in self.alerts.firing), default=None)
+
+    @property
+    def rank_now(self) -> int:
+        """The same as it is kept, to be compared later: an incident in which nothing fires is the least severe."""
+        return NO_ALERT if self.rank is None else self.rank
 
     @property
     def severity(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from runbook_model.bounds import cut_text, size_of
-from runbook_model.incident.account import Account, Outbox
+from runbook_model.incident.account import Account
 
 ACCOUNT_BYTES = 7 * 256 * 1024
 """Below the 2 MiB of a payload, with room for what encryption adds."""
@@ -17,7 +18,13 @@ FEW = 20
 def fit(account: Account) -> Account:
     """Return the account, where it is too large without what people need least."""
     steps: Iterator[Callable[[Account], None]] = iter(
-        (_few_messages, _short_resolved, _short_alerts, _few_decisions, _no_labels)
+        (
+            _few_messages,
+            partial(_shorten, firing=False),
+            partial(_shorten, firing=True),
+            _few_decisions,
+            _no_labels,
+        )
     )
     while size_of(account) > ACCOUNT_BYTES and (shorten := next(steps, None)):
         shorten(account)
@@ -27,21 +34,9 @@ def fit(account: Account) -> Account:
 def _few_messages(account: Account) -> None:
     """Leave the newest messages for each channel; each says all that is known."""
     for outbox in account.outbox.values():
-        _keep_last(outbox)
-
-
-def _keep_last(outbox: Outbox) -> None:
-    kept = outbox.waiting[-2:]
-    outbox.lost += len(outbox.waiting) - len(kept)
-    outbox.waiting = kept
-
-
-def _short_resolved(account: Account) -> None:
-    _shorten(account, firing=False)
-
-
-def _short_alerts(account: Account) -> None:
-    _shorten(account, firing=True)
+        kept = outbox.waiting[-2:]
+        outbox.lost += len(outbox.waiting) - len(kept)
+        outbox.waiting = kept
 
 
 def _shorten(account: Account, *, firing: bool) -> None:

@@ -19,7 +19,6 @@ from workflows.decisions.calling import next_call, next_channel, next_contact, n
 from workflows.decisions.incidents import is_empty
 from workflows.page.options import ActivityOptions
 
-NO_ALERT = 99
 MOST_WAITING = 50
 """So many messages wait for one channel; of more, old updates are left out, which newer ones tell again."""
 # A channel that is down is tried until it is back, once a minute; the messages behind wait, and nothing else does.
@@ -85,9 +84,9 @@ class Notifier:
 
     def _call(self, now: datetime) -> None:
         account = self._account
-        contact, rank = next_contact(account), account.rank
+        contact = next_contact(account)
         name = contact.name if contact else None
-        account.calls = (*account.calls, Call(contact=name, at=now, rank=NO_ALERT if rank is None else rank))
+        account.calls = (*account.calls, Call(contact=name, at=now, rank=account.rank_now))
         account.decided(
             "escalate", "the runbook", now, f"called {name or 'everybody: there are no contacts'}"
         )

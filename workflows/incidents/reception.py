@@ -25,9 +25,6 @@ from workflows.page.deciding.inbox import Inbox, reading
 from workflows.page.deciding.orders import Orders
 from workflows.page.deciding.signing import Signing
 
-NO_ALERT = 99
-"""How severe an incident is in which nothing fires."""
-
 
 class IncidentOrders(Orders):
     """What people ordered of an incident."""
@@ -55,9 +52,9 @@ class IncidentOrders(Orders):
 
     def acknowledge(self, hold: Instruction) -> Answer:
         """Note that a person has it: nobody else is called."""
-        had_it, rank = self._account.acknowledged, self._account.rank
+        had_it = self._account.acknowledged
         self._account.acknowledged = Acknowledgement(
-            by=hold.by, at=workflow.now(), rank=NO_ALERT if rank is None else rank
+            by=hold.by, at=workflow.now(), rank=self._account.rank_now
         )
         self.decided("acknowledge", hold.by, hold.reason or "")
         before = f" (after {had_it.by})" if had_it and had_it.by != hold.by else ""

@@ -23,9 +23,9 @@ from runbook_model.plans import Plan
 from runbook_model.releases.release import Release
 from runbook_model.reports import Ending, Outcome, Report, Task, Undone
 from workflows.page.changes import Changes, Intended, wait_for_brake
-from workflows.page.deciding.child_relay import ChildRelay, run_child
+from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.inbox import Inbox, reading
-from workflows.page.deciding.procedure_orders import ProcedureOrders
+from workflows.page.deciding.procedure_orders import ProcedureOrders, run_child
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, run_step, watches
 from workflows.page.people import People

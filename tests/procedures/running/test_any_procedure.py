@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from activities.catalog.procedures import ProcedureActivities
+from activities.catalog.activities import ProcedureActivities
 from runbook_model.names.procedures import KnownProcedures
 from runbook_model.reports import Outcome
 from tests.procedures.stage import sick

@@ -21,8 +21,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.catalog.activities import TargetNames
-from activities.catalog.procedures import ProcedureActivities
+from activities.catalog.activities import ProcedureActivities, TargetNames
 from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
 from activities.runtime.converter import data_converter

@@ -17,7 +17,7 @@ from activities.authority.warrants import Standing, Warrants
 from activities.catalog.activities import CatalogActivities
 from activities.registry import FENCED, activities_of
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
-from activities.runtime.decisions import DecisionActivities, StandingActivities
+from activities.runtime.decisions import DecisionActivities
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.holds import ScaleOutHistory, ScaleOutRuns
 from activities.temporal.locks import LockActivities
@@ -102,9 +102,8 @@ class Stage:
         )  # fmt: skip
         real = activities_of(
             CatalogActivities(self.catalog, served),
-            DecisionActivities(self.catalog, self.desk.file),
+            DecisionActivities(self.catalog, self.desk.file, self.standing),
             LockActivities(self.client, timedelta(seconds=0.1)),
-            StandingActivities(self.catalog, self.desk.file, self.standing),
         )
         names = {item.__name__ for item in real}
         activities = [*real, *(item for item in self.service.activities if item.__name__ not in names)]

@@ -8,13 +8,10 @@ from typing import Any
 from temporalio import workflow
 
 from runbook_model.errors import Rejected
-from runbook_model.messages import Instruction, Message, ProcedureRequest
+from runbook_model.messages import Message
 from runbook_model.names.ids import is_incident
-from runbook_model.names.procedures import workflow_type
 from runbook_model.reports import Change, Checkpoint, Report, State
 from workflows.page.deciding.inbox import Inbox, parse, reading
-from workflows.page.deciding.procedure_orders import ProcedureOrders
-from workflows.page.options import TASK_TIMEOUT
 from workflows.page.telling.record import Record
 
 
@@ -117,42 +114,3 @@ async def _sent(message: Any) -> None:
         await message
     except Exception:  # noqa: BLE001 - the other run is over
         workflow.logger.info("a message to a run that is over was not delivered")
-
-
-async def run_child(
-    words: str,
-    procedure: str,
-    request: ProcedureRequest,
-    record: Record,
-    relay: ChildRelay,
-    orders: ProcedureOrders,
-) -> Report:
-    """Start another procedure and wait for its report; an abort is passed on to it, and waited for too."""
-    place = record.begin_step(words)
-    child = await workflow.start_child_workflow(
-        workflow_type(procedure),
-        request,
-        id=f"{workflow.info().workflow_id}/{procedure}",
-        result_type=Report,
-        static_summary=words,
-        task_timeout=TASK_TIMEOUT,
-        # A parent that is terminated must not leave a remediation running next to the next one.
-        parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-    )
-    relay.adopt(child)
-    if orders.paused_by:  # before it was known to have started
-        relay.pass_on("parent_paused", Instruction(by=orders.paused_by))
-    try:
-        report: Report = await asyncio.shield(child)
-    except asyncio.CancelledError:
-        if orders.abort:
-            await child.signal("abort", orders.abort.model_copy(update={"from_parent": True}))
-        aborted = await child
-        record.adopt(aborted)
-        record.end_step(place, "cancelled", aborted.summary)
-        raise
-    finally:
-        relay.adopt(None)
-    record.adopt(report)
-    record.end_step(place, "done", f"{report.outcome}: {report.summary}")
-    return report

@@ -1,16 +1,22 @@
-"""What people order of a procedure's run: also what only a procedure knows, as gates, changes to undo, and children."""
+"""What people order of a procedure's run: also what only a procedure knows, as gates, changes to undo, and children; and the run of a child."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
+from temporalio import workflow
+
 from runbook_model.errors import Rejected
-from runbook_model.messages import Abort, Answer, Approval, Instruction
+from runbook_model.messages import Abort, Answer, Approval, Instruction, ProcedureRequest
+from runbook_model.names.procedures import workflow_type
+from runbook_model.reports import Report
 from workflows.page.deciding.child_relay import ChildRelay, procedure_above
 from workflows.page.deciding.gate import Answers, Gate
 from workflows.page.deciding.inbox import Inbox, reading
 from workflows.page.deciding.orders import Orders
 from workflows.page.deciding.signing import verify_answer
+from workflows.page.options import TASK_TIMEOUT
 from workflows.page.telling.record import Record
 
 
@@ -168,3 +174,42 @@ class ProcedureOrders(Orders):
 def _parent() -> tuple[str, str] | None:
     above = procedure_above()
     return (above.workflow_id, above.run_id) if above else None
+
+
+async def run_child(
+    words: str,
+    procedure: str,
+    request: ProcedureRequest,
+    record: Record,
+    relay: ChildRelay,
+    orders: ProcedureOrders,
+) -> Report:
+    """Start another procedure and wait for its report; an abort is passed on to it, and waited for too."""
+    place = record.begin_step(words)
+    child = await workflow.start_child_workflow(
+        workflow_type(procedure),
+        request,
+        id=f"{workflow.info().workflow_id}/{procedure}",
+        result_type=Report,
+        static_summary=words,
+        task_timeout=TASK_TIMEOUT,
+        # A parent that is terminated must not leave a remediation running next to the next one.
+        parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+    )
+    relay.adopt(child)
+    if orders.paused_by:  # before it was known to have started
+        relay.pass_on("parent_paused", Instruction(by=orders.paused_by))
+    try:
+        report: Report = await asyncio.shield(child)
+    except asyncio.CancelledError:
+        if orders.abort:
+            await child.signal("abort", orders.abort.model_copy(update={"from_parent": True}))
+        aborted = await child
+        record.adopt(aborted)
+        record.end_step(place, "cancelled", aborted.summary)
+        raise
+    finally:
+        relay.adopt(None)
+    record.adopt(report)
+    record.end_step(place, "done", f"{report.outcome}: {report.summary}")
+    return report

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from activities.runtime.decisions import DecisionActivities, StandingActivities
+from activities.runtime.decisions import DecisionActivities
 from runbook_model.authority.order import Authority, ChangeOrder
 from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingQuestion
@@ -252,7 +252,7 @@ class Carried:
             calls=plan.calls,
         )
         answer = await workflow.execute_local_activity_method(
-            StandingActivities.find_standing, asked, summary="Look for a standing statement", **SHOW
+            DecisionActivities.find_standing, asked, summary="Look for a standing statement", **SHOW
         )
         if answer.name:
             self._record.decided("approve", f"standing {answer.name}", plan.headline)
