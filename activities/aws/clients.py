@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from threading import RLock
@@ -10,19 +11,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from temporalio.common import MetricMeter
 
 from activities.aws.assuming import RoleSession, environment_of, session_of
 from activities.aws.errors import FIX_SETTINGS, aws_errors
-from activities.runtime.attribution import attribution
-from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
+from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT, attribution
 from activities.telemetry.metrics import AwsCalls
 from runbook_model.catalog.accounts import Account
 from runbook_model.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from botocore.awsrequest import AWSRequest
     from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -46,6 +48,9 @@ ONE_ATTEMPT = Config(
 
 # Where no Temporal tries again, and nothing but reads is sent, the client itself is patient.
 PATIENT = ONE_ATTEMPT.merge(Config(retries={"total_max_attempts": 7, "mode": "standard"}))
+
+SIGNED = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token")
+"""The headers by which a request is signed."""
 
 
 def _say_who_asks(request: AWSRequest, **_: object) -> None:
@@ -114,12 +119,36 @@ class AwsClients:
             role, _ = self._role(account)
         return environment_of(role.renew_whole(), account.region, os.environ)
 
-    def credentials(self, account: Account) -> ReadOnlyCredentials:
-        """Return what requests are signed with that no client makes; blocks.
+    def signature(
+        self,
+        account: Account,
+        service: str,
+        method: str,
+        url: str,
+        *,
+        body: bytes,
+        headers: Mapping[str, str],
+    ) -> dict[str, str]:
+        """Return the headers that sign a request that no client makes, by Signature Version 4; blocks.
+
+        Args:
+            account: by whose identity, and for which region.
+            service: that it is signed for.
+            method: of the request.
+            url: with its query, encoded as it is sent.
+            body: of the request.
+            headers: those that are signed too.
 
         Raises:
-            InputError, OutsideError: there are none, or the role cannot be assumed.
+            InputError, OutsideError: there are no credentials, or the role cannot be assumed.
         """
+        found = self._credentials(account)
+        request = AWSRequest(method=method, url=url, data=body, headers=dict(headers))
+        held = Credentials(found.access_key or "", found.secret_key or "", found.token)
+        SigV4Auth(held, service, account.region).add_auth(request)
+        return {name: request.headers[name] for name in SIGNED if name in request.headers}
+
+    def _credentials(self, account: Account) -> ReadOnlyCredentials:
         with self._building:
             role = self._role(account)[0] if account.role else None
             with aws_errors("read the worker's AWS credentials"):

@@ -18,8 +18,7 @@ from slack_sdk.webhook import WebhookClient
 
 from activities.chat.outlet import address_of, reach, secret_of
 from activities.chat.slack_messages import answered, blocks, mark_of, metadata, notification, slack_errors
-from activities.runtime.attribution import knowing_who_asks, user_agent
-from activities.runtime.fence import READ_TIMEOUT
+from activities.runtime.fence import READ_TIMEOUT, knowing_who_asks, user_agent
 from runbook_model.catalog.policies import Channel
 from runbook_model.errors import AccessDeniedError, NotFoundError, RejectedError
 from runbook_model.incident.announcements import Delivered

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.docker.reading import judge_settled, read_project, read_statistics
-from activities.runtime.attribution import knowing_who_asks
-from activities.runtime.fence import Standing, fenced, sending
+from activities.runtime.fence import Standing, fenced, knowing_who_asks, sending
 from activities.runtime.waiting import Progress, handing_over
 from runbook_model.catalog.target import Target
 from runbook_model.containers import (

@@ -15,7 +15,7 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import ConnectionError as NotConnectedError
 from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
 
-from activities.runtime.attribution import user_agent
+from activities.runtime.fence import user_agent
 from runbook_model.containers import ENGINE_TIMEOUT
 from runbook_model.errors import (
     AccessDeniedError,

@@ -15,8 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from activities.runtime.attribution import application_name
-from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
+from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT, application_name
 from runbook_model.errors import (
     AccessDeniedError,
     InputError,

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from activities.aws.signing import signature
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.errors import AccessDeniedError, InputError
@@ -67,11 +66,11 @@ class Entry:
         assert self._aws
         assert self._access.service
         try:
-            held = await asyncio.to_thread(self._aws.credentials, self._account)
+            return await asyncio.to_thread(
+                self._aws.signature, self._account, self._access.service, method, url, body=body, headers=sent
+            )
         except InputError as error:
             raise AccessDeniedError(error.message, fix=error.fix) from error
-        scope = (self._access.service, self._account.region)
-        return signature(held, scope, method, url, body=body, headers=sent)
 
     def _secret(self) -> str:
         if name := self._access.secret_env:

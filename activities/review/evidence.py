@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from activities.review.histories import object_of
+from activities.review.histories import lines, object_of, objects, said, who
 from activities.review.model import ChangeLine, DecisionLine, MessageLine, ReadingLine, TroubleLine, order_of
-from activities.review.words import lines, objects, said, who
 
 if TYPE_CHECKING:
     from activities.review.histories import Act, Course, Json, Noted, Received

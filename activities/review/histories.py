@@ -1,4 +1,7 @@
-"""Recorded histories: what their payloads hold, and the acts that they report about."""
+"""Recorded histories: what their payloads hold, and the acts that they report about.
+
+Texts in them are made one line, bounded, and without what looks like a secret.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import PayloadCodec
 
+from runbook_model.text.redaction import excerpt
+
 if TYPE_CHECKING:
     from activities.review.model import Cite
 
@@ -21,6 +26,9 @@ M = TypeVar("M", bound=Message)
 
 Json = Any
 """What JSON can hold; histories of other versions may hold anything."""
+
+TEXT = 500
+NOBODY = "unknown"
 
 
 @dataclass(frozen=True)
@@ -216,3 +224,23 @@ def received_by(courses: Sequence[Course], *names: str) -> Iterator[Received]:
     """Find the signals and updates of some names that came in, run by run."""
     for course in courses:
         yield from (received for received in course.received if received.name in names)
+
+
+def said(value: Json, longest: int = TEXT) -> str:
+    """Return what somebody or something said; nothing where it is no text."""
+    return excerpt(value, longest) if isinstance(value, str) else ""
+
+
+def lines(value: Json) -> tuple[str, ...]:
+    """Return a list of texts."""
+    return tuple(said(item) for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def who(message: Json) -> str:
+    """Return who sent a message, as the message says."""
+    return (said(message.get("by"), 100) if isinstance(message, dict) else "") or NOBODY
+
+
+def objects(value: Json) -> list[dict[str, Json]]:
+    """Return the objects of a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from activities.review.words import NOBODY, NOTHING, after, bullets, stamp, table
+from activities.review.histories import NOBODY
 from runbook_model.text.durations import format_duration
 from runbook_model.text.plain_text import code, link, markdown
 
@@ -20,6 +20,8 @@ CLASSES = {
     "monitoring": "Monitoring enhancements",
     "documentation": "Documentation updates",
 }
+
+NOTHING = "Nothing."
 
 
 def page(review: Review) -> str:
@@ -79,14 +81,7 @@ class _Writer:
         yield from table(
             ("Time", "Change", "Before", "After", "State", ""),
             [
-                (
-                    stamp(each.at),
-                    markdown(each.action),
-                    markdown(each.before),
-                    markdown(each.after),
-                    markdown(each.state),
-                    self._cite(each.cite),
-                )
+                self._row(each.at, each.cite, each.action, each.before, each.after, each.state)
                 for each in review.changes
             ],
             "Nothing was changed.",
@@ -203,13 +198,7 @@ class _Writer:
         yield from table(
             ("Time", "Message", "Channel", "Result", ""),
             [
-                (
-                    stamp(each.at),
-                    f"{each.kind} {markdown(each.mark)}",
-                    markdown(each.channel),
-                    markdown(each.result),
-                    self._cite(each.cite),
-                )
+                self._row(each.at, each.cite, f"{each.kind} {each.mark}", each.channel, each.result)
                 for each in review.messages
             ],
             "Nobody was notified.",
@@ -252,14 +241,11 @@ class _Writer:
         when = stamp(first.at) if count == 1 else f"{stamp(first.at)} to {stamp(last.at)}, {count} times"
         detail = last.detail if count == 1 else f"last: {last.detail}"
         asked = f"{last.source}: {last.query}" if last.query else last.source
-        return (
-            when,
-            markdown(last.what),
-            markdown(last.quality),
-            markdown(detail),
-            markdown(asked),
-            self._cite(last.cite),
-        )
+        texts = (last.what, last.quality, detail, asked)
+        return (when, *map(markdown, texts), self._cite(last.cite))
+
+    def _row(self, at: datetime, cite: Cite, *texts: str) -> tuple[str, ...]:
+        return (stamp(at), *map(markdown, texts), self._cite(cite))
 
     def _cite(self, cite: Cite) -> str:
         """Name an event: the history's number below, and the event's in it."""
@@ -276,3 +262,33 @@ def _rows(readings: Iterable[ReadingLine]) -> Iterator[tuple[ReadingLine, Readin
         some = list(group)
         rows.append((some[0], some[-1], len(some)))
     yield from sorted(rows, key=lambda row: (row[0].at, row[0].cite.workflow, row[0].cite.event, row[0].what))
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], otherwise: str = NOTHING) -> Iterator[str]:
+    """Write a table; ``otherwise`` where it would be empty."""
+    if not rows:
+        yield otherwise
+        return
+    yield f"| {' | '.join(titles)} |"
+    yield f"|{' --- |' * len(titles)}"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def bullets(texts: Sequence[str], otherwise: str, cites: Sequence[str] = ()) -> Iterator[str]:
+    """Write a list, each line with its source behind it; ``otherwise`` where it would be empty."""
+    ends = [f" {cite}" for cite in cites] or [""] * len(texts)
+    yield from (f"- {markdown(text)}{end}" for text, end in zip(texts, ends, strict=True))
+    if not texts:
+        yield otherwise
+
+
+def stamp(at: datetime) -> str:
+    """Write a time."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def after(at: datetime, detected: datetime) -> str:
+    """Write how long after it was detected, or before."""
+    if at == detected:
+        return ""
+    return format_duration(at - detected) if at > detected else f"{format_duration(detected - at)} before"

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from activities.review.evidence import time_of
-from activities.review.histories import object_of, received_by
+from activities.review.histories import NOBODY, object_of, objects, received_by, said, who
 from activities.review.model import Cite, Moment, ReadingLine, Shares, Wait, order_of
 from activities.review.timeline import ALERTS, INCIDENT, name_of
-from activities.review.words import NOBODY, objects, said, who
 from runbook_model.names.ids import STATE
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.review.histories import object_of
+from activities.review.histories import NOBODY, object_of, objects, said, who
 from activities.review.model import ChangeLine, Line, Wait
-from activities.review.words import NOBODY, objects, said, who
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from activities.review import moments
 from activities.review.evidence import changes_of, decisions_of, messages_of, readings_of, troubles_of
-from activities.review.histories import object_of, received_by
+from activities.review.histories import NOBODY, object_of, objects, received_by, said, who
 from activities.review.model import (
     ActionItem,
     ChangeLine,
@@ -26,7 +26,6 @@ from activities.review.model import (
 from activities.review.moments import alerts_of, shares_of, waits_of
 from activities.review.reading import read
 from activities.review.timeline import ALERTS, HOLD, INCIDENT, longest_of, name_of, timeline_of
-from activities.review.words import NOBODY, objects, said, who
 from runbook_model.catalog.trace_links import trace_link
 from runbook_model.names.ids import SEVERITY
 from runbook_model.names.procedures import PROCEDURES

@@ -1,13 +1,17 @@
-"""The fence around a change that has no client token: make it once, adopt it if it was made, leave others' alone."""
+"""The fence around a change that has no client token: make it once, adopt it if it was made, leave others' alone.
+
+Which run, activity and attempt sends something stands in the other side's log, next to what was asked.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import partial
 from typing import TypeVar
 
 from temporalio import activity
@@ -28,6 +32,15 @@ E = TypeVar("E", bound=Evidence)
 
 TRIES = 6
 """With the pauses between attempts that is some six seconds."""
+
+CONNECT_TIMEOUT = timedelta(seconds=2)
+READ_TIMEOUT = timedelta(seconds=8)
+CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
+"""After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""
+R = TypeVar("R")
+APPLICATION = "incident-runbooks"
+NAME_LONGEST = 63
+"""Bytes that PostgreSQL keeps of the name of an application."""
 
 
 class Standing(Enum):
@@ -134,14 +147,6 @@ def _in_time(lands_within: timedelta) -> None:
         )
 
 
-CONNECT_TIMEOUT = timedelta(seconds=2)
-
-READ_TIMEOUT = timedelta(seconds=8)
-
-CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
-"""After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""
-
-
 def unread(asked: E, error: RunbookError) -> E:
     """Return a question as one that could not be asked.
 
@@ -151,3 +156,31 @@ def unread(asked: E, error: RunbookError) -> E:
     if error.retryable and activity.in_activity() and activity.info().attempt < TRIES:
         raise error
     return asked.unread(error)
+
+
+def attribution() -> str:
+    """Return ``run/… activity/… attempt/…`` as products of a user agent; empty outside of activities of a run."""
+    info = _info()
+    return f"run/{info.workflow_run_id} activity/{info.activity_id} attempt/{info.attempt}" if info else ""
+
+
+def user_agent() -> str:
+    """Return the product's name, and which attempt of which activity asks."""
+    return f"{APPLICATION} {attribution()}".rstrip()
+
+
+def knowing_who_asks(do: Callable[..., R], *given: object) -> Callable[[], R]:
+    """Return the call for a thread of a pool, which would not know which activity asks."""
+    return partial(copy_context().run, do, *given)
+
+
+def application_name() -> str:
+    """Return ``incident-runbooks/<run>/<activity>/<attempt>``, as a database shows its sessions."""
+    info = _info()
+    who = f"/{info.workflow_run_id}/{info.activity_id}/{info.attempt}" if info else ""
+    return f"{APPLICATION}{who}"[:NAME_LONGEST]
+
+
+def _info() -> activity.Info | None:
+    info = activity.info() if activity.in_activity() else None
+    return info if info and info.workflow_run_id else None

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from activities.runtime.attribution import attribution
+from activities.runtime.fence import attribution
 from activities.runtime.processes import our_aws_files, program_environment, start_child
-from activities.terraform.state import state_of
-from activities.terraform.state_lock import Lock, read_lock
+from activities.terraform.state import Lock, read_lock, state_of
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.text.redaction import excerpt

@@ -8,7 +8,8 @@ import pytest
 from activities.chat.wording import Templates
 from activities.ecs.reading import read_service_state
 from activities.ecs.tasks import read_task
-from activities.review.words import bullets, said
+from activities.review.histories import said
+from activities.review.markdown import bullets
 from activities.telemetry.log_lines import TerminalLines
 from activities.terraform.program import Said
 from runbook_model.catalog.service_policies import Placement

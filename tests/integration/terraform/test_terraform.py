@@ -16,7 +16,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.terraform.run import NOT_STARTED
-from activities.terraform.state_lock import Lock, read_lock
+from activities.terraform.state import Lock, read_lock
 from runbook_model.errors import (
     ApplyFailedError,
     CutOffApplyError,
@@ -272,7 +272,7 @@ class TestLock:
     def test_of_our_own_on_this_machine_without_a_terraform_is_left_behind(self, tmp_path, monkeypatch):
         user = pwd.getpwuid(os.getuid()).pw_name
         lock = read_lock(f"Lock Info:\n  ID:        7a\n  Who:       {user}@{socket.gethostname()}\n")
-        monkeypatch.setattr("activities.terraform.state_lock.PROCESSES", tmp_path)
+        monkeypatch.setattr("activities.terraform.state.PROCESSES", tmp_path)
         assert lock.is_left_behind
         (tmp_path / "12").mkdir()
         (tmp_path / "12/comm").write_text("terraform\n")

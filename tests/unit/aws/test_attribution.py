@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.aws.clients import AwsClients
 from activities.chat.slack import SlackClients
 from activities.docker.engine import Engine
-from activities.runtime.attribution import application_name, knowing_who_asks
+from activities.runtime.fence import application_name, knowing_who_asks
 from activities.terraform.program import environment_for
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.service_policies import Terraform
