@@ -19,8 +19,10 @@ from temporalio import activity
 from runbook_model.errors import OutsideError, RunbookError, TooLateError
 from runbook_model.measured.evidence import Evidence
 
-LANDS_WITHIN = timedelta(seconds=10)
-"""A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
+CONNECT_TIMEOUT = timedelta(seconds=2)
+READ_TIMEOUT = timedelta(seconds=8)
+LANDS_WITHIN = CONNECT_TIMEOUT + READ_TIMEOUT
+"""A request that was sent takes effect within this time, or its client has given up on it and nothing more comes of it."""
 
 _attempt_started: ContextVar[datetime | None] = ContextVar("attempt_started", default=None)
 
@@ -33,10 +35,6 @@ E = TypeVar("E", bound=Evidence)
 TRIES = 6
 """With the pauses between attempts that is some six seconds."""
 
-CONNECT_TIMEOUT = timedelta(seconds=2)
-READ_TIMEOUT = timedelta(seconds=8)
-CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
-"""After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""
 R = TypeVar("R")
 APPLICATION = "incident-runbooks"
 NAME_LONGEST = 63

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from activities.runtime.fence import CALL_TIMEOUT, READ_TIMEOUT
+from activities.runtime.fence import LANDS_WITHIN, READ_TIMEOUT
 
 
 async def roll_back(lane):
@@ -28,7 +28,7 @@ async def test_a_change_whose_answer_never_came_is_found_and_not_made_again(worl
 async def test_a_change_that_lands_after_everybody_gave_up_on_it_makes_no_second_deployment(world, lanes):
     expected, _ = await lanes.undisturbed()
     (lane,) = await lanes.open()
-    world.fault("UpdateService", delay_seconds=CALL_TIMEOUT.total_seconds() + 3)
+    world.fault("UpdateService", delay_seconds=LANDS_WITHIN.total_seconds() + 3)
     end = await roll_back(lane)
     # It was sent again meanwhile. ECS answers the later of the two with the deployment that there is already.
     assert end == replace(expected, changes=["UpdateService", "UpdateService"], faults=["made twice"])

@@ -1,12 +1,11 @@
-"""The brake, as an incident asks it, and what an incident does in the background: signals on their way, and waits."""
+"""The brake, as an incident asks it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
@@ -16,7 +15,7 @@ from runbook_model.brakes import Block, Question, Reservation
 from runbook_model.incident.account import Account
 from runbook_model.names import ids
 from workflows.decisions.incidents import Begin
-from workflows.page.options import BEST_EFFORT, LOOK
+from workflows.page.options import BEST_EFFORT, LOOK, Background
 
 ASK_AGAIN = timedelta(minutes=1)
 
@@ -92,34 +91,3 @@ class IncidentBrake:
 def unreachable(why: str) -> Block:
     """Hold for a minute, for what could not be reached."""
     return Block(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)
-
-
-class Background:
-    """Keeps what runs in the background until it is done."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._sending: set[asyncio.Task[None]] = set()
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether a signal is on its way: Temporal drops what a run sent that is over before it arrived."""
-        return bool(self._sending)
-
-    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start something, and keep it until it is done."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def send(self, signal: Awaitable[None]) -> None:
-        """Send a signal; whoever is over need not get it."""
-        task = self.run(_sent(signal))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-
-
-async def _sent(signal: Awaitable[None]) -> None:
-    with suppress(FailureError):
-        await signal

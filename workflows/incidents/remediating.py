@@ -26,8 +26,8 @@ from runbook_model.names import ids
 from runbook_model.names.procedures import procedure_of, workflow_type
 from runbook_model.reports import Report
 from workflows.decisions.incidents import Begin, Stop, next_move
-from workflows.incidents.brake import Background, IncidentBrake, unreachable
-from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT, search_attributes
+from workflows.incidents.brake import IncidentBrake, unreachable
+from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT, Background, search_attributes
 
 MOST_WAITING = 50
 

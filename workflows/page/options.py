@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
@@ -242,3 +242,36 @@ async def run_step(
         raise
     record.end_step(place, "done", getattr(result, "summary", None), citations(result))
     return result
+
+
+class Background:
+    """Keeps what runs in the background until it is done."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a signal is on its way: Temporal drops what a run sent that is over before it arrived."""
+        return bool(self._sending)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start something, and keep it until it is done."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def send(self, signal: Awaitable[None]) -> None:
+        """Send a signal; whoever is over need not get it."""
+        task = self.run(_sent(signal))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+
+async def _sent(signal: Awaitable[None]) -> None:
+    try:
+        await signal
+    except Exception:  # noqa: BLE001 - the other run is over
+        workflow.logger.info("a message to a run that is over was not delivered")

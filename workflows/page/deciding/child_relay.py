@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from temporalio import workflow
@@ -12,6 +11,7 @@ from runbook_model.messages import Message
 from runbook_model.names.ids import is_incident
 from runbook_model.reports import Change, Checkpoint, Report, State
 from workflows.page.deciding.inbox import Inbox, parse, reading
+from workflows.page.options import Background
 from workflows.page.telling.record import Record
 
 
@@ -29,7 +29,7 @@ class ChildRelay:
     def __init__(self, record: Record) -> None:
         self._record = record
         self._child: workflow.ChildWorkflowHandle[Any, Any] | None = None
-        self._sending: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._reported: tuple[Change, ...] = ()
         record.listeners.append(self._report_changes)
 
@@ -49,12 +49,12 @@ class ChildRelay:
     def pass_on(self, signal: str, received: object) -> None:
         """Send to the child what a person sent here."""
         if self._child is not None:
-            self._send(self._child.signal(signal, received))
+            self._background.send(self._child.signal(signal, received))
 
     def report_to_parent(self, checkpoint: Checkpoint | None) -> None:
         """Show the parent the gate that is open here, or that it closed."""
         if parent := _parent():
-            self._send(parent.signal("child_checkpoint", checkpoint))
+            self._background.send(parent.signal("child_checkpoint", checkpoint))
 
     def listen(self, inbox: Inbox) -> None:
         """Take what a child reports itself."""
@@ -81,17 +81,13 @@ class ChildRelay:
             return
         self._reported = made
         if parent := _parent():
-            self._send(parent.signal("child_changes", Changed(run_id=workflow.info().run_id, changes=made)))
+            self._background.send(
+                parent.signal("child_changes", Changed(run_id=workflow.info().run_id, changes=made))
+            )
 
     def _shown(self, checkpoint: Checkpoint | None) -> None:
         self._record.enter(State.AWAITING_APPROVAL if checkpoint else State.RUNNING)
         self._record.checkpoint(checkpoint)
-
-    def _send(self, message: Any) -> None:
-        # Kept until it is sent: a run that ended meanwhile cannot be notified, and need not be.
-        task = asyncio.ensure_future(_sent(message))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
 
 
 def procedure_above() -> workflow.ParentInfo | None:
@@ -107,10 +103,3 @@ def _parent() -> workflow.ExternalWorkflowHandle[Any] | None:
 
 def _read_checkpoint(received: object) -> Checkpoint | None:
     return parse(Checkpoint, received) if received else None
-
-
-async def _sent(message: Any) -> None:
-    try:
-        await message
-    except Exception:  # noqa: BLE001 - the other run is over
-        workflow.logger.info("a message to a run that is over was not delivered")
