@@ -104,7 +104,7 @@ class _Reader:
         """Take the order to write the review for the end: it says how the run is about to end."""
         self.course.events += 1
         asked = event.activity_task_scheduled_event_attributes
-        self._finish(event, "reviewed", result=object_of(first_of(asked.input)))
+        self._finish(event, "reviewed", object_of(first_of(asked.input)))
 
     def attempted(self, event: HistoryEvent, attributes: Any) -> None:
         del event
@@ -113,18 +113,13 @@ class _Reader:
             act.attempts = max(act.attempts, attributes.attempt)
             act.why = _failure(attributes.last_failure) or act.why
 
-    def completed(self, event: HistoryEvent, attributes: Any) -> None:
-        self._close(event, attributes, "done", result=first_of(attributes.result))
-
-    def failed(self, event: HistoryEvent, attributes: Any) -> None:
-        self._close(event, attributes, "failed", why=_failure(attributes.failure))
-
-    def timed_out(self, event: HistoryEvent, attributes: Any) -> None:
-        why = _failure(attributes.failure.cause) or _failure(attributes.failure)
-        self._close(event, attributes, "timed out", why=why)
-
-    def cancelled(self, event: HistoryEvent, attributes: Any) -> None:
-        self._close(event, attributes, "cancelled")
+    def closed(self, event: HistoryEvent, attributes: Any) -> None:
+        """Note how an activity ended."""
+        act = self._acts.get(attributes.scheduled_event_id)
+        if act is not None:
+            act.ended, act.end, act.how = _time(event), self._cite(event), _ENDS[event.event_type]
+            act.result = _result(attributes)
+            act.why = _failure(getattr(attributes, "failure", None)) or act.why
 
     def signalled(self, event: HistoryEvent, attributes: Any) -> None:
         self._on_line(event, attributes.signal_name, first_of(attributes.input))
@@ -160,48 +155,38 @@ class _Reader:
                 (_time(event), "the worker did not answer in time", self._cite(event))
             )
 
-    def ended_well(self, event: HistoryEvent, attributes: Any) -> None:
-        self._finish(event, "completed", result=object_of(first_of(attributes.result)))
-
-    def ended_badly(self, event: HistoryEvent, attributes: Any) -> None:
-        how = {
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "cancelled",
-            EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
-        }[event.event_type]
+    def ended(self, event: HistoryEvent, attributes: Any) -> None:
+        """Note how the run ended."""
         self.course.why = getattr(attributes, "reason", "") or _failure(getattr(attributes, "failure", None))
-        self._finish(event, how)
-
-    def continued(self, event: HistoryEvent, attributes: Any) -> None:
-        del attributes
-        self._finish(event, "continued")
+        self._finish(event, _ENDS[event.event_type], object_of(_result(attributes)))
 
     def _on_line(self, event: HistoryEvent, name: str, given: Json) -> None:
         self.course.received.append(Received(name, given, _time(event), self._cite(event)))
 
-    def _close(
-        self, event: HistoryEvent, attributes: Any, how: str, *, result: Json = None, why: str = ""
-    ) -> None:
-        act = self._acts.get(attributes.scheduled_event_id)
-        if act is not None:
-            act.ended, act.end, act.how = _time(event), self._cite(event), how
-            act.result, act.why = result, why or act.why
-
-    def _finish(self, event: HistoryEvent, how: str, result: dict[str, Json] | None = None) -> None:
+    def _finish(self, event: HistoryEvent, how: str, result: dict[str, Json]) -> None:
         course = self.course
         course.ended, course.end, course.how = _time(event), self._cite(event), how
-        course.result = result or {}
+        course.result = result
 
 
-_TAKES: dict[int, Callable[[_Reader, HistoryEvent, Any], None]] = {
+_ENDS: dict[EventType.ValueType, str] = {
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: "done",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: "failed",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "timed out",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "cancelled",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "cancelled",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: "continued",
+}
+"""How an event says that an activity, or the run, ended."""
+
+_TAKES: dict[EventType.ValueType, Callable[[_Reader, HistoryEvent, Any], None]] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: _Reader.started,
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED: _Reader.scheduled,
     EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: _Reader.attempted,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: _Reader.completed,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: _Reader.failed,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: _Reader.timed_out,
-    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: _Reader.cancelled,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: _Reader.signalled,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED: _Reader.updated,
     EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED: _Reader.memo,
@@ -210,13 +195,13 @@ _TAKES: dict[int, Callable[[_Reader, HistoryEvent, Any], None]] = {
     EventType.EVENT_TYPE_TIMER_FIRED: _Reader.fired,
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED: _Reader.task_failed,
     EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT: _Reader.task_timed_out,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _Reader.ended_well,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: _Reader.ended_badly,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: _Reader.ended_badly,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: _Reader.ended_badly,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: _Reader.ended_badly,
-    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: _Reader.continued,
+    **{kind: _Reader.closed if "ACTIVITY_TASK" in EventType.Name(kind) else _Reader.ended for kind in _ENDS},
 }
+
+
+def _result(attributes: Any) -> Json:
+    result = getattr(attributes, "result", None)
+    return None if result is None else first_of(result)
 
 
 def _summary(event: HistoryEvent) -> str:
