@@ -41,7 +41,6 @@ from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities, shelf_at
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
 from activities.runtime.decisions import DecisionActivities, GateActivities
-from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.holds import HoldActivities, ScaleOutHistory
 from activities.temporal.locks import LockActivities
@@ -55,6 +54,7 @@ from runbook_model.names.procedures import KnownProcedures
 if TYPE_CHECKING:
     import httpx
 
+    from activities.runtime.interceptors import EnvironmentGuard
     from activities.runtime.settings import Settings
 
 
@@ -102,18 +102,15 @@ class ActivityRegistry:
         scale_outs, changes = ScaleOutHistory(client), {*CHANGES, *packages.changes}
         standing = Standing(settings.standing)
         warrants = Warrants(settings.signers, standing, ChangeHistory(client, changes))
-        self.guards = (
-            GuardTargets(served),
-            GuardChanges(
-                served,
-                settings.catalog,
-                changes,
-                fenced=FENCED,
-                fill_in={TAKES_BACK: scale_outs.fill_in},
-                authorize=warrants.authorize,
-            ),
+        self.guard = GuardChanges(
+            served,
+            settings.catalog,
+            changes,
+            fenced=FENCED,
+            fill_in={TAKES_BACK: scale_outs.fill_in},
+            authorize=warrants.authorize,
         )
-        """Stand before every activity, those of packages too."""
+        """Stands before every activity, those of packages too."""
         self._clients = Clients(client, settings, http, meter, clients, engine)
         sources = Sources(clients, engine, http)
         database = DatabaseActivities(Databases())

@@ -39,7 +39,10 @@ AGREED = ("thresholds", "verify", "rollback", "scale", "links")
 
 
 class GuardChanges(Interceptor):
-    """Stands before every activity, those of packages too: what one reads of a target is the catalog's, what changes it is judged."""
+    """Stands before every activity, those of packages too: what one reads of a target is the catalog's, what changes it is judged.
+
+    One on a target of another environment than that of its queue is refused.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class _Guarding(ActivityInboundInterceptor):
         sent = _target(given)
         if sent is None:
             return given
+        self._guard.served.check(sent.environment)
         target = await asyncio.to_thread(self._resolve, sent.environment, sent.service)
         _check_aim(sent, target, PLACE)
         own = target.model_copy(update={name: getattr(sent, name) for name in AGREED})

@@ -1,4 +1,4 @@
-"""What is the same around every activity: errors become Temporal's, its heart beats, and a lacking key or a foreign environment stops it.
+"""What is the same around every activity: errors become Temporal's, its heart beats, and a lacking key stops it.
 
 What an attempt leaves for the next one is read, or waited for, and never taken for nothing: a worker that lacks the key of a
 heartbeat cannot know whether the attempt before it had sent its change. The SDK would end the activity for good; here it fails
@@ -22,7 +22,6 @@ from temporalio.worker import (
 
 from activities.runtime.encryption import WORD_LEFT, lacks_key
 from activities.runtime.fence import attempt_begins
-from runbook_model.catalog.target import Target
 from runbook_model.errors import BugError, MissingKeyError, PolicyError, RunbookError
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import QUOTED
@@ -48,30 +47,6 @@ class EnvironmentGuard:
                 f"which belongs to {whose or 'nobody here'}",
                 fix=f"start it with --environment {environment}",
             )
-
-
-class GuardTargets(Interceptor):
-    """Refuses every activity on a target of another environment, also those that packages bring."""
-
-    def __init__(self, served: EnvironmentGuard) -> None:
-        self._served = served
-
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
-        """Wrap an activity."""
-        return _Guarding(next, self._served)
-
-
-class _Guarding(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, served: EnvironmentGuard) -> None:  # noqa: A002 - the SDK's name
-        super().__init__(next)
-        self._served = served
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
-        for given in input.args:
-            target = given if isinstance(given, Target) else getattr(given, "target", None)
-            if isinstance(target, Target):
-                self._served.check(target.environment)
-        return await super().execute_activity(input)
 
 
 BUGS = (

@@ -15,7 +15,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from activities.doctor.checkup import look_at_procedures
 from activities.doctor.looking import NotSetError, WrongError
 from activities.registry import ActivityRegistry, OfPackages
-from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
+from activities.runtime.change_guard import GuardChanges
+from activities.runtime.interceptors import EnvironmentGuard
 from activities.runtime.settings import Settings
 from activities.temporal.predecessor import CHANGES
 from runbook_model.catalog.catalog import load_catalog
@@ -214,7 +215,7 @@ class TestGuard:
         call = ExecuteActivityInput(fn=print, args=(given(target),), executor=None, headers={})
         for whose, refused in (("prod", False), ("staging", True)):
             asked = ActivityEnvironment()
-            guard = GuardTargets(EnvironmentGuard({asked.info.task_queue: whose}))
+            guard = GuardChanges(EnvironmentGuard({asked.info.task_queue: whose}), a_catalog(tmp_path), ())
             guarded = guard.intercept_activity(self.Purging()).execute_activity
             if refused:
                 with pytest.raises(PolicyError, match='refuses work for the environment "prod"'):
