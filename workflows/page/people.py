@@ -26,10 +26,9 @@ from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.releases import refused
 from workflows.page.deciding.asking import Asking, Question, Step
 from workflows.page.deciding.child_relay import ChildRelay, procedure_above
-from workflows.page.deciding.gate import Gate
+from workflows.page.deciding.gate import Gate, Showing
 from workflows.page.deciding.inbox import Inbox, reading
 from workflows.page.deciding.procedure_orders import ProcedureOrders
-from workflows.page.deciding.showing import Showing
 from workflows.page.deciding.signing import Carried
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, ActivityOptions

@@ -1,15 +1,26 @@
-"""A checkpoint: who may answer, what was answered, whether that is enough, and what is known of it afterwards."""
+"""A checkpoint: what people are shown, who may answer, what was answered, whether that is enough, and what is known of it afterwards.
+
+An activity writes down what is shown, and its hash is what people answer.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 
+from temporalio import workflow
+
+from activities.runtime.decisions import GateActivities
+from runbook_model.authority.shown import APPROVE, GateRequest, Opened
 from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected
 from runbook_model.messages import Approval
 from runbook_model.names.people import is_agent, looks_like, problem_with_name, same_person
-from runbook_model.reports import Checkpoint
+from runbook_model.plans import Plan
+from runbook_model.reports import Checkpoint, Task
 from runbook_model.text.sentences import did_you_mean
+from workflows.page.options import SHOW
+from workflows.page.telling.record import Record
 
 ANSWERS_KEPT = 32
 
@@ -123,4 +134,47 @@ class Answers:
         return any(
             (item.plan_hash, item.option) == said and same_person(item.by, approval.by)
             for item in self._given
+        )
+
+
+class Showing:
+    """Has written down what people are shown; workflow code computes nothing from its sentences."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._shown = 0
+
+    async def show_plan(
+        self, plan: Plan, target: Target, reasons: tuple[str, str | None, str | None]
+    ) -> Opened:
+        """Show a plan, with the question, what an earlier run left behind, and why it is asked once more."""
+        question, left_behind, because = reasons
+        text = " ".join(filter(None, (question, plan.needs_yes or left_behind, because)))
+        return await self.show(text, target, about=plan)
+
+    async def show(
+        self,
+        question: str,
+        target: Target | None = None,
+        *,
+        options: tuple[str, ...] = APPROVE,
+        why: str | None = None,
+        about: Plan | Task | None = None,
+    ) -> Opened:
+        """Show a question, and return the document that answers name."""
+        self._shown += 1
+        report = self._record.report
+        asked = GateRequest(
+            run_id=workflow.info().run_id,
+            number=self._shown,
+            target=f"{report.environment}/{report.service}",
+            resolved=target,
+            question=question,
+            why=why,
+            plan=about if isinstance(about, Plan) else None,
+            task=about if isinstance(about, Task) else None,
+            options=options,
+        )
+        return await workflow.execute_local_activity_method(
+            GateActivities.show_gate, asked, summary="Record the question", **SHOW
         )
