@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from activities.cloudwatch.metric_data import not_whole, query, read_points
 from runbook_model.catalog.target import Target
-from runbook_model.measured.balancing import Figures, GroupFigures, TargetGroup
+from runbook_model.measured.balancing import ConnectFigures, Figures, GroupFigures, NameFigures, TargetGroup
 from runbook_model.measured.evidence import Points
 from runbook_model.measured.publishing import Published
-from runbook_model.measured.service_connect import ConnectFigures, NameFigures
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef

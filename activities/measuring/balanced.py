@@ -20,12 +20,18 @@ from activities.ecs.tasks import describe_service
 from activities.elb.groups import TargetHealth, describe_groups, describe_health
 from runbook_model.catalog.target import Target
 from runbook_model.errors import AccessDeniedError, InputError, OutsideError
-from runbook_model.measured.balancing import Figures, errors_of, p95_of
+from runbook_model.measured.balancing import (
+    ConnectFigures,
+    Figures,
+    errors_of,
+    errors_of_answers,
+    p95_of,
+    p95_of_answers,
+)
 from runbook_model.measured.evidence import Evidence, Figure, Points
 from runbook_model.measured.measurements import Measurement
 from runbook_model.measured.publishing import Published, published
 from runbook_model.measured.readings import Quality, Reading
-from runbook_model.measured.service_connect import ConnectFigures, errors_of_answers, p95_of_answers
 from runbook_model.measured.symptoms import LoadRead
 from runbook_model.releases.release import ServiceState
 from runbook_model.text.sentences import count_of

@@ -1,4 +1,9 @@
-"""What the figures of load balancers in CloudWatch say of a service. Pure."""
+"""What the figures of load balancers and of Service Connect in CloudWatch say of a service. Pure.
+
+Of Service Connect two sides count. The proxies in the service's own tasks count the requests that reach them; the proxies of
+callers count the answers by status, for a discovery name in all clusters of the account. So answers count only where they
+match the requests.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,9 @@ from runbook_model.text.sentences import count_of
 
 FEW_REFUSED = 0.01
 """The share of connections that may fail while a service is good."""
+
+NEAR = 0.05
+"""The share by which answers and requests may differ: two sides count them, a moment apart."""
 
 
 class TargetGroup(Fact):
@@ -101,6 +109,12 @@ def p95_of(
         return asked.unanswered(found.why)
     requests = sum(sum(window.holds(group.requests)) for group in found.groups)
     values = [window.newest_whole(group.p95, since) for group in found.groups if window.holds(group.requests)]
+    return _slowest(asked, values, requests, window, least)
+
+
+def _slowest(
+    asked: Measurement, values: list[float | None], requests: float, window: Published, least: int
+) -> Measurement:
     known = [value for value in values if value is not None]
     if requests and len(known) < len(values):
         return asked.unanswered("CloudWatch has no p95 of the whole window", requests=requests)
@@ -163,3 +177,108 @@ def _healthy(found: Figures, window: Published) -> int | None:
     """Return how many targets were healthy in the newest period, of several groups in the best; None where nothing says it."""
     known = [values[-1] for group in found.groups if (values := window.holds(group.healthy))]
     return round(max(known)) if known else None
+
+
+class NameFigures(Fact):
+    """One discovery name's figures, by period."""
+
+    requests: Points = ()
+    """Requests that reached this service's tasks, whoever sent them."""
+    answers_2xx: Points = ()
+    answers_3xx: Points = ()
+    answers_4xx: Points = ()
+    answers_5xx: Points = ()
+    p95: Points = ()
+    """Milliseconds, over the whole window: percentiles of parts cannot be averaged."""
+
+    def answered(self, window: Published) -> float:
+        """How many answers callers got in a window."""
+        found = (self.answers_2xx, self.answers_3xx, self.answers_4xx, self.answers_5xx)
+        return sum(sum(window.holds(points)) for points in found)
+
+
+class ConnectFigures(Fact):
+    """What CloudWatch answered about a service's discovery names."""
+
+    names: tuple[NameFigures, ...] = ()
+    why: str = ""
+    """Why it is not whole."""
+
+
+def errors_of_answers(
+    asked: Measurement,
+    found: ConnectFigures,
+    window: Published,
+    tasks: tuple[int, int],
+    least: int,
+    *,
+    health: bool,
+) -> Measurement:
+    """Return the share of answers that failed.
+
+    Refused connections are in no figure, so it is good only where nearly every request has an answer, all tasks run, and
+    something else asks for the service's health.
+
+    Args:
+        asked: the question.
+        found: what CloudWatch answered.
+        window: the time that counts.
+        tasks: how many run, and how many are wanted.
+        least: how many answers say something.
+        health: whether something asks for its health: at its address, or its targets'.
+    """
+    requests, answered = _counts(found, window)
+    if why := found.why or _not_its_own(requests, answered):
+        return asked.unanswered(why)
+    failed = sum(sum(window.holds(name.answers_5xx)) for name in found.names)
+    measured = asked.answered(
+        value=failed / answered if answered else None,
+        requests=answered,
+        failed=failed,
+        by_type={"5xx": failed} if failed else {},
+        note=window.words,
+        unsure=_unsure_of_answers(requests, answered, tasks, health=health),
+    )
+    return measured.if_enough(least)
+
+
+def p95_of_answers(
+    asked: Measurement, found: ConnectFigures, window: Published, since: datetime | None, least: int
+) -> Measurement:
+    """Return in what time 95 % of the requests were answered; of several discovery names, the slowest's."""
+    requests, answered = _counts(found, window)
+    if why := found.why or _not_its_own(requests, answered):
+        return asked.unanswered(why)
+    values = [window.newest_whole(name.p95, since) for name in found.names if name.answered(window)]
+    seconds = [None if value is None else value / 1000 for value in values]
+    return _slowest(asked, seconds, answered, window, least)
+
+
+def _counts(found: ConnectFigures, window: Published) -> tuple[float, float]:
+    """Return how many requests there were, and how many answers."""
+    requests = sum(sum(window.holds(name.requests)) for name in found.names)
+    return requests, sum(name.answered(window) for name in found.names)
+
+
+def _not_its_own(requests: float, answered: float) -> str:
+    """Say why answers cannot be taken for this service's; nothing where they can."""
+    if requests and not answered:
+        return f"{count_of(round(requests), 'request')} reached the service, and no caller's proxy counted an answer"
+    if answered > requests * (1 + NEAR):
+        return (
+            f"callers' proxies counted {count_of(round(answered), 'answer')}, and {count_of(round(requests), 'request')} "
+            "reached the service: another service may have the same discovery name"
+        )
+    return ""
+
+
+def _unsure_of_answers(requests: float, answered: float, tasks: tuple[int, int], *, health: bool) -> str:
+    """Say what keeps it from being good."""
+    running, desired = tasks
+    if answered < requests * (1 - NEAR):
+        return f"{count_of(round(requests) - round(answered), 'more request')} with no answer that is known"
+    if running < desired:
+        return f"{running} of {count_of(desired, 'task')} run"
+    return (
+        "" if health else "refused connections are not counted, and nothing asks for its health: give its url"
+    )

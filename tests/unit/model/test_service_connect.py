@@ -11,15 +11,10 @@ from activities.measuring.balanced import measure_load
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from runbook_model.catalog.service_policies import Verify
+from runbook_model.measured.balancing import ConnectFigures, NameFigures, errors_of_answers, p95_of_answers
 from runbook_model.measured.evidence import Points
 from runbook_model.measured.measurements import Measurement, error_reading, latency_reading
 from runbook_model.measured.publishing import published
-from runbook_model.measured.service_connect import (
-    ConnectFigures,
-    NameFigures,
-    errors_of_answers,
-    p95_of_answers,
-)
 from tests.aws_answers import HERE, Ecs, service
 from tests.observing import NOW, B, G, N, a_target, an_observation
 
