@@ -59,7 +59,8 @@ class Page:
         self.child_relay.listen(self.inbox)
         self.inbox.on(JOINED, reading(Joined), self.incident_link.join)
         self._run_loop = RunLoop(self.record, self.orders, abort_keeps=abort_keeps)
-        self._watch_queue = ""
+        self.watch_queue = ""
+        """The queue of this environment's long waits."""
         self.locks = Locks(self.record, self._step)
         self._people = People(
             self.record, self.orders, self.child_relay, self._run_loop, self._step, self.locks
@@ -84,13 +85,6 @@ class Page:
     def carry_on(self, authorities: tuple[Authority, ...]) -> None:
         """Bring along what was signed for another run, whose change this one ends."""
         self._people.carried.add(authorities)
-
-    @property
-    def watch_queue(self) -> str:
-        """The queue of this environment's long waits."""
-        return self._watch_queue
-
-    # --- the verbs ----------------------------------------------------------------------------------------------
 
     def heading(self, text: str) -> None:
         """Start a part of the page; the text is a ``##`` heading of the page in ``docs/runbooks``."""
@@ -168,7 +162,7 @@ class Page:
             given: its argument.
             remembers: its heartbeat holds what it saw, for the next attempt.
         """
-        result: R = await self._step(words, do, given, *watches(self._watch_queue, remembers=remembers))
+        result: R = await self._step(words, do, given, *watches(self.watch_queue, remembers=remembers))
         return result
 
     async def change(  # noqa: PLR0913 - three of them are words for the report
@@ -282,7 +276,7 @@ class Page:
         self.automatic = request.automatic
         self._people.carried.begin(request)
         self.locks.begin(request)
-        self._watch_queue = ids.watch_queue(request.environment)
+        self.watch_queue = ids.watch_queue(request.environment)
         ending = await self._run_loop.run(lambda: self._people.named(body))
         self.orders.closed = True
         self.record.end(ending)
