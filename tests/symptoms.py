@@ -83,6 +83,7 @@ def revisions_read(
     *,
     names: tuple[str, str] = (NEW, OLD),
     has_traffic: bool = True,
+    together: bool = True,
     of_coming: dict[str, object] | None = None,
     of_old: dict[str, object] | None = None,
 ) -> RevisionsRead:
@@ -91,6 +92,7 @@ def revisions_read(
         coming=revision_figures(names[0], coming, **(of_coming or {})),
         old=revision_figures(names[1], old, **(of_old or {})),
         has_traffic=has_traffic,
+        together=together,
     )
 
 

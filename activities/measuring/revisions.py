@@ -11,7 +11,7 @@ from activities.ecs.traffic import Behind, read_behind
 from activities.elb.groups import describe_groups
 from runbook_model.catalog.target import Target
 from runbook_model.errors import RunbookError
-from runbook_model.measured.balancing import Figures, TargetGroup, figures_of
+from runbook_model.measured.balancing import Figures, TargetGroup, answer_together, figures_of
 from runbook_model.measured.publishing import Published, published
 from runbook_model.measured.revisions import (
     RevisionFigures,
@@ -33,30 +33,32 @@ NOT_ASKED = "the catalog's evidence names no load balancer"
 def measure_revisions(sources: Sources, target: Target, pair: RevisionPair, now: datetime) -> RevisionsRead:
     """Measure both; what cannot be read is not known, with the reason, and never an error. Blocks."""
     window = published(target.verify, now - target.verify.lag)
-    coming, old = _asked(pair.coming, pair, window), _asked(pair.old, pair, window)
+    asked = RevisionsRead(
+        coming=_asked(pair.coming, pair, window),
+        old=_asked(pair.old, pair, window),
+        has_traffic=pair.has_traffic,
+    )
     try:
-        coming, old = _measure(sources.aws, target, (coming, old), window)
+        return _measure(sources.aws, target, asked, window)
     except RunbookError as error:
-        coming, old = coming.unread(error), old.unread(error)
-    return RevisionsRead(coming=coming, old=old, has_traffic=pair.has_traffic)
+        both = {"coming": asked.coming.unread(error), "old": asked.old.unread(error)}
+        return asked.model_copy(update=both)
 
 
-def _measure(
-    clients: AwsClients, target: Target, asked: tuple[RevisionFigures, RevisionFigures], window: Published
-) -> tuple[RevisionFigures, RevisionFigures]:
-    coming, old = asked
+def _measure(clients: AwsClients, target: Target, asked: RevisionsRead, window: Published) -> RevisionsRead:
     if not target.has("load-balancer"):
-        return coming.unanswered(NOT_ASKED), old.unanswered(NOT_ASKED)
-    behind = read_behind(clients, target, [coming.revision.arn, old.revision.arn])
-    found = [behind.get(item.revision.arn, Behind((), None)) for item in asked]
-    if set(found[0].groups) & set(found[1].groups):
-        return coming.unanswered(ONE_GROUP), old.unanswered(ONE_GROUP)
-    if not found[0].groups or not found[1].groups:
-        return coming.unanswered(NO_GROUP), old.unanswered(NO_GROUP)
-    groups = describe_groups(clients, target, (*found[0].groups, *found[1].groups))
+        return _neither(asked, NOT_ASKED)
+    arns = (asked.coming.revision.arn, asked.old.revision.arn)
+    behind = read_behind(clients, target, arns)
+    coming, old = (behind.get(arn, Behind((), None)) for arn in arns)
+    if not coming.groups or not old.groups:
+        return _neither(asked, NO_GROUP)
+    if set(coming.groups) & set(old.groups):
+        return _neither(asked, ONE_GROUP)
+    groups = describe_groups(clients, target, (*coming.groups, *old.groups))
     counting = tuple(group for group in groups if group.balancer_name.startswith("app/"))
     if not counting:
-        return coming.unanswered(NOT_COUNTED), old.unanswered(NOT_COUNTED)
+        return _neither(asked, NOT_COUNTED)
     figures, _ = read_figures(clients, target, Ways(counting), window)
     least, question = target.thresholds.min_requests, balancer_question(counting, window)
 
@@ -66,7 +68,20 @@ def _measure(
             return item.unanswered("ECS does not say since when its target groups are its own")
         return figures_of(item, _part(figures, counting, own), window, own.since, least)
 
-    return measured(coming, found[0]), measured(old, found[1])
+    new = measured(asked.coming, coming)
+    shared = window._replace(begin=new.begin or window.begin)
+    parts = (_part(figures, counting, coming), _part(figures, counting, old))
+    found = {
+        "coming": new,
+        "old": measured(asked.old, old),
+        "together": answer_together(*parts, shared),
+    }
+    return asked.model_copy(update=found)
+
+
+def _neither(asked: RevisionsRead, why: str) -> RevisionsRead:
+    both = {"coming": asked.coming.unanswered(why), "old": asked.old.unanswered(why)}
+    return asked.model_copy(update=both)
 
 
 def _names(groups: Sequence[TargetGroup], own: Behind) -> tuple[str, ...]:

@@ -155,6 +155,19 @@ def figures_of(
     return asked.answered(share=errors.value, healthy=_healthy(found, own), p95=p95.value, **counted)
 
 
+def answer_together(coming: Figures, old: Figures, window: Published) -> bool:
+    """Whether most requests to the one release came in minutes in which the other had some too."""
+    begin, end = window.begin.timestamp(), window.end.timestamp()
+    shared = {moment for group in old.groups for moment, count in group.requests if count}
+    counted = [
+        (moment in shared, count)
+        for group in coming.groups
+        for moment, count in group.requests
+        if begin <= moment < end
+    ]
+    return 2 * sum(count for both, count in counted if both) >= sum(count for _, count in counted) > 0
+
+
 def _bad(found: Figures, window: Published, refused: float, requests: float) -> str:
     """Say what is bad whatever share of the requests failed."""
     sick = [values[-1] for group in found.groups if (values := window.holds(group.unhealthy)) and values[-1]]

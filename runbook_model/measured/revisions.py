@@ -95,6 +95,8 @@ class RevisionsRead(Fact):
     old: RevisionFigures
     has_traffic: bool
     """Whether users may have met the coming one."""
+    together: bool = False
+    """Whether they answered requests in the same minutes; where all traffic is shifted at once, one does after the other."""
 
     @property
     def summary(self) -> str:

@@ -1,6 +1,7 @@
 """Which of two releases is the bad one, where both run and traffic is shifted from one to the other. Pure.
 
-Both answer requests at the same time, so what is behind both (load, a database) is behind the figures of both. Only where one is
+Where both answer requests at the same time, what is behind both (load, a database) is behind the figures of both; where all traffic
+is shifted at once, one answers after the other. Only where one is
 known to be bad and the other is known to be good is one of them named; everything else is a person's decision.
 """
 
@@ -75,7 +76,7 @@ def compare(target: Target, found: RevisionsRead | None) -> Compared:
         bad=bad,
         by=tuple(what for what, which in judged.items() if which is bad),
         said=_said(bad, found),
-        figures=f"{coming.summary}; at the same time {old.summary}",
+        figures=f"{coming.summary}; {'at the same time' if found.together else 'before it'} {old.summary}",
     )
 
 

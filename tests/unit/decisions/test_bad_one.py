@@ -86,3 +86,9 @@ def test_why_nothing_is_concluded_is_said():
     assert compare(TARGET, revisions_read(0.3, None)).said == (
         f"nothing is concluded, as the figures of {OLD} (tag) are not known"
     )
+
+
+def test_of_releases_that_answered_one_after_the_other_nothing_is_said_to_be_at_the_same_time():
+    compared = compare(TARGET, revisions_read(0.3, together=False))
+    assert (compared.bad, "at the same time" in compared.summary) == (BadOne.COMING, False)
+    assert f"; before it {OLD} (tag): 0.0 %" in compared.summary

@@ -157,6 +157,16 @@ class TestTwoReleases:
         assert (found.cause, found.release) == (Cause.BAD_RELEASE, NEW)
         assert found.because[0].startswith(f"{NEW} (tag), which is coming, is the bad one: ")
 
+    def test_more_requests_explain_it_too_where_one_answered_after_the_other(self):
+        after = revisions_read(0.3, together=False)
+        errors = errors_read(0.0, 0.3, 0.3).model_copy(update={"revisions": after})
+        assert classify_errors(TARGET, errors, load_read(), logs_read()).cause is Cause.BAD_RELEASE
+        found = classify_errors(TARGET, errors, SURGE, logs_read())
+        assert (found.cause, found.because[1]) == (
+            Cause.UNKNOWN,
+            "but 75.0 requests/s are 3.0 times the usual 25.0 too",
+        )
+
     def test_the_old_one_is_left_to_a_person_although_errors_started_with_the_other(self):
         errors = errors_read(0.0, 0.4, 0.4).model_copy(update={"revisions": revisions_read(0.0, 0.3)})
         found = classify_errors(TARGET, errors, load_read(), logs_read())

@@ -116,6 +116,7 @@ def test_each_release_has_the_figures_of_the_target_group_that_ecs_says_is_its_o
         ("targetgroup/green/9",),
         ("targetgroup/blue/b",),
     )
+    assert found.together
     assert found.lines[0].endswith("p95 0.31s (02:55:00 to 02:57:00 UTC)")
     assert "GetMetricData AWS/ApplicationELB of targetgroup/blue/b, targetgroup/green/9" in found.old.query
 
@@ -135,6 +136,14 @@ def test_requests_that_another_release_had_in_the_same_group_are_not_counted(aws
     )
     found = aws.measured()
     assert (found.coming.requests, found.coming.share, found.coming.p95) == (120, 0.0, None)
+
+
+def test_where_all_traffic_is_shifted_at_once_one_answers_after_the_other(aws):
+    aws.resolves([GREEN], [BLUE])
+    aws.groups()
+    aws.figures({"requests0": {5: 400, 4: 400, 3: 400, 2: 90}, "requests1": {2: 10, 1: 400}, **WELL})
+    found = aws.measured()
+    assert (found.coming.requests, found.old.requests, found.together) == (410, 1290, False)
 
 
 def test_too_few_requests_say_nothing(aws):

@@ -37,15 +37,14 @@ def classify_errors(target: Target, errors: ErrorsRead, load: LoadRead, logs: Lo
     """
     limit = target.thresholds.error_rate
     doubts = unread(usual_requests=load.usual_rate, logs=logs)
-    compared = compare(target, errors.revisions)
-    named = _by_figures(compared, "errors", errors.revisions, errors.summary, doubts)
+    compared, surge = compare(target, errors.revisions), more_requests(target, load)
+    named = _by_figures(compared, "errors", errors.revisions, surge, errors.summary, doubts)
     if named or errors.share.now.value is None:
         return named or unknown(errors.summary, doubts=doubts)
     if errors.share.now.within(limit):
         return Diagnosis(cause=Cause.FINE, because=(errors.summary,))
     release = None if compared.bad is BadOne.BOTH else _began_with_release(errors, limit)
     dependency = _of_dependencies(errors) or names_dependencies(logs)
-    surge = more_requests(target, load)
     if release and surge:
         return unknown(release, f"but {surge} too", doubts=doubts)
     if release:
@@ -64,13 +63,23 @@ def classify_errors(target: Target, errors: ErrorsRead, load: LoadRead, logs: Lo
 
 
 def _by_figures(
-    compared: Compared, what: What, found: RevisionsRead | None, summary: str, doubts: tuple[str, ...]
+    compared: Compared,
+    what: What,
+    found: RevisionsRead | None,
+    surge: str | None,
+    summary: str,
+    doubts: tuple[str, ...],
 ) -> Diagnosis | None:
-    """Name the release that is coming, or leave it to a person where the old one is bad; None where neither is named."""
+    """Name the release that is coming, or leave it to a person where the old one is bad; None where neither is named.
+
+    Where one answered after the other, a surge came between the two figures as the release did.
+    """
     if found is None or what not in compared.by or compared.bad not in NAMED:
         return None
     if compared.bad is BadOne.OLD:
         return unknown(compared.summary, summary, doubts=doubts)
+    if surge and not found.together:
+        return unknown(compared.summary, f"but {surge} too", summary, doubts=doubts)
     release = found.coming.revision.release
     return Diagnosis(
         cause=Cause.BAD_RELEASE, because=(compared.summary, summary), doubts=doubts, release=release
@@ -129,8 +138,8 @@ def classify_latency(
     """
     limit = target.thresholds.p95_seconds
     doubts = unread(usual_requests=load.usual_rate, cpu=resources.cpu, memory=resources.memory, logs=logs)
-    compared = compare(target, latency.revisions)
-    if named := _by_figures(compared, "latency", latency.revisions, latency.summary, doubts):
+    compared, surge = compare(target, latency.revisions), more_requests(target, load)
+    if named := _by_figures(compared, "latency", latency.revisions, surge, latency.summary, doubts):
         return named
     if latency.p95.now.value is None:
         return unknown(latency.summary, doubts=doubts)
@@ -138,7 +147,7 @@ def classify_latency(
         return Diagnosis(cause=Cause.FINE, because=(latency.summary,))
     if not latency.p95.now.above(limit):
         return unknown(latency.summary, doubts=doubts)
-    surge, busy = more_requests(target, load), out_of_resources(target, resources)
+    busy = out_of_resources(target, resources)
     signs = {
         Cause.LOAD: surge,
         Cause.RESOURCES: None if surge else busy,  # more load explains busy tasks
