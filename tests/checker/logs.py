@@ -40,7 +40,8 @@ def is_call(entry, call):
         case _, "RegisterTaskDefinition":
             return _registers(entry["parameters"], call.parameters)
         case _, "StopServiceDeployment" if "deploymentOf" in call.parameters:
-            # Which release a deployment brings, the log does not say; the worker has looked before it stopped it.
+            # Which release a deployment brings, the log does not say; the worker has looked before it stopped it. Which
+            # deployment it is, the order says, and the rules compare that.
             return entry["parameters"].get("stopType") == call.parameters["stopType"]
         case _, "TagResource":
             return _fits(_mark(entry["parameters"]), call.parameters)

@@ -251,7 +251,14 @@ class _Judge:
             )  # what it calls, the hash of Terraform's plan says, which the yes is bound to
         if order.kind == "scale_out" and spends_a_decision(entry):
             return True
+        if order.kind == "stop_deployment" and not _stops_what_was_named(entry, order):
+            return False
         return is_call(entry, self._call(order))
+
+
+def _stops_what_was_named(entry, order):
+    """Whether the deployment is the one of the order; a plan of an undo names only the release that it brings."""
+    return entry["parameters"].get("serviceDeploymentArn") == order.given.service_deployment
 
 
 def is_persons_mark(record):

@@ -53,7 +53,7 @@ class Lanes:
     async def open(self, many=1, *, approvals=0, outage=ERRORS):
         """Have so many lanes that need so many approvals."""
         lanes = self._open.setdefault((approvals, outage), [])
-        name = f"lane-{outage.procedure}-{approvals}"
+        name = f"lane-{outage.name}-{approvals}"
         fresh = [
             self._new(f"{name}-{number}", approvals=approvals, outage=outage)
             for number in range(len(lanes), many)
@@ -101,7 +101,11 @@ class Lane:
         """Create the service on its good release, and write a catalog for the lane's workers."""
         self._ecs.create_cluster(clusterName=self.name)
         self._ecs.create_service(
-            cluster=self.name, serviceName=SERVICE, taskDefinition=self._register("1.0.0"), desiredCount=1
+            cluster=self.name,
+            serviceName=SERVICE,
+            taskDefinition=self._register("1.0.0"),
+            desiredCount=1,
+            **self.outage.settings(self.name),
         )
         self._until_deployed()
         addresses = self.sandbox.addresses
@@ -117,7 +121,7 @@ class Lane:
         self._version += 1
         self._bad = self._register(f"1.{self._version}.0", **dict([self.outage.fault]))
         self._ecs.update_service(cluster=self.name, service=SERVICE, taskDefinition=self._bad)
-        self._until_deployed()
+        self._until_baking() if self.outage.in_flight else self._until_deployed()
         if self.outage is CRASHES:
             self._until_crashed()
         self._calls_before = len(self.sandbox.calls())
@@ -133,6 +137,7 @@ class Lane:
         container = {
             "name": "app",
             "image": f"ai-processor:{version}",
+            "portMappings": [{"containerPort": 8080}],
             "environment": [{"name": name, "value": value} for name, value in faults.items()],
         }
         registered = self._ecs.register_task_definition(
@@ -151,6 +156,17 @@ class Lane:
                 return
             time.sleep(0.1)
         raise TimeoutError(f"the deployment in {self.name} does not end")
+
+    def _until_baking(self):
+        """Wait until all traffic is on the bad release, while the good one still runs."""
+        give_up_at = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up_at:
+            arn = self._service()["currentServiceDeployment"]
+            found = self._ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"]
+            if found[0].get("lifecycleStage") == "BAKE_TIME":
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"the deployment in {self.name} does not bake")
 
     def _until_crashed(self):
         """Wait until a task of the bad release has ended by itself."""
@@ -181,7 +197,11 @@ class Lane:
         await asyncio.gather(asyncio.to_thread(self.break_it), self.workers.keep(workers))
         first()
         request = self.outage.request(
-            service=SERVICE, environment=self.name, requested_by="alice", reason="a bad release"
+            service=SERVICE,
+            environment=self.name,
+            requested_by="alice",
+            reason="a bad release",
+            **self.outage.suspects(self._bad),
         )
         run_id = await begin(self.client, self.outage.procedure, request)
         handle = self.client.get_workflow_handle(
@@ -246,7 +266,8 @@ class Lane:
 
     def _is_ours(self, call):
         text = call["parameters"]
-        return self.name in {text.get("cluster"), text.get("family")}
+        stopped = text.get("serviceDeploymentArn", "").split("/")
+        return self.name in {text.get("cluster"), text.get("family"), *stopped}
 
     def _marks(self, arn):
         tags = self._ecs.list_tags_for_resource(resourceArn=arn)["tags"] if arn else []

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
-from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease
+from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease, StopDeployment
 from activities.ecs.task_sizes import RegisterSized
 from activities.registry import FENCED
 from activities.runtime.change_guard import MARKS
@@ -167,6 +167,21 @@ class TestAYesToExactlyThatCall:
             "desiredCount": 0,
         }
         assert rules(record(), log=[made(parameters=more)]) == ["another call than ordered"]
+
+    def test_a_stop_of_another_deployment_than_was_ordered_is_found_where_the_plan_names_only_the_release(
+        self,
+    ):
+        undo = Follow(kind="undo", what="Stop it", calls=(calls.stop_own(OLD),), within=DAY)
+        plan = PLAN.model_copy(update={"follows": (undo,)})
+        ours = StopDeployment(target=TARGET, service_deployment=deployment_arn(3), fence=FENCE, brings=OLD)
+        run = record(order(), order(ours, "stop_deployment", "9", 50), plan=plan)
+
+        def stopped(number):
+            given = {"serviceDeploymentArn": deployment_arn(number), "stopType": "ROLLBACK"}
+            return made(2, "9", "StopServiceDeployment", parameters=given)
+
+        assert rules(run, log=[made(1), stopped(3)]) == []
+        assert rules(run, log=[made(1), stopped(2)]) == ["another call than ordered"]
 
     def test_a_change_by_an_activity_that_reads_is_found(self):
         assert rules(record(), log=[made(activity="3")]) == ["made by no order"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from ecs_world import CLUSTER, SERVICE, Script
+from test_ecs_strategies import BLUE_GREEN, PAIR, PAUSE
 
 pytestmark = pytest.mark.rare
 
@@ -70,6 +71,52 @@ def test_the_aws_cli_shows_and_stops_service_deployments(world: World, tmp_path:
     arn = listed["serviceDeployments"][0]["serviceDeploymentArn"]
     aws(world, tmp_path, "stop-service-deployment", "--service-deployment-arn", arn)
     world.until(lambda: world.deployment(arn)["status"] == "ROLLBACK_SUCCESSFUL")
+
+
+def test_the_aws_cli_releases_continues_and_stops_where_deployments_shift_traffic(
+    world: World, tmp_path: Path
+) -> None:
+    named = ("--cluster", CLUSTER, "--service", SERVICE)
+
+    def service(verb: str, *argv: str) -> Any:
+        return aws(world, tmp_path, verb, *named, *argv)["service"]
+
+    def deployment(arn: str) -> Any:
+        shown = aws(world, tmp_path, "describe-service-deployments", "--service-deployment-arns", arn)
+        return shown["serviceDeployments"][0]
+
+    def stage(wanted: str) -> None:
+        world.until(lambda: world.deployment().get("lifecycleStage") == wanted)
+
+    world.ecs.create_cluster(clusterName=CLUSTER)
+    first = {"cluster": CLUSTER, "serviceName": SERVICE, "taskDefinition": world.release("1.0.0")}
+    first |= {"desiredCount": 1, "loadBalancers": [PAIR], "deploymentConfiguration": BLUE_GREEN}
+    made = aws(world, tmp_path, "create-service", "--cli-input-json", json.dumps(first))["service"]
+    assert made["deploymentConfiguration"]["strategy"] == "BLUE_GREEN"
+    world.until(lambda: world.deployment()["status"] == "SUCCESSFUL")
+
+    hooks = json.dumps({"lifecycleHooks": [PAUSE]})
+    arn = service(
+        "update-service",
+        "--task-definition", world.release("1.1.0"), "--deployment-configuration", hooks,
+    )["currentServiceDeployment"]  # fmt: skip
+    world.until(lambda: world.deployment(arn).get("lifecycleHookDetails"))
+    paused = deployment(arn)
+    (hook,) = paused["lifecycleHookDetails"]
+    assert (paused["lifecycleStage"], hook["status"]) == ("POST_TEST_TRAFFIC_SHIFT", "AWAITING_ACTION")
+    asked = ("--service-deployment-arn", arn, "--hook-id", hook["hookId"])
+    aws(world, tmp_path, "continue-service-deployment", *asked)
+    stage("BAKE_TIME")
+    described = aws(world, tmp_path, "describe-services", "--cluster", CLUSTER, "--services", SERVICE)
+    (shown,) = described["services"]
+    assert (shown["deploymentConfiguration"]["strategy"], shown["runningCount"]) == ("BLUE_GREEN", 2)
+    assert len(shown["currentServiceRevisions"]) == 2
+
+    stopped = aws(world, tmp_path, "stop-service-deployment", "--service-deployment-arn", arn)
+    assert stopped["serviceDeploymentArn"] == arn
+    world.until(lambda: world.deployment(arn)["status"] == "ROLLBACK_SUCCESSFUL")
+    ended = deployment(arn)
+    assert ended["rollback"]["serviceRevisionArn"] == ended["sourceServiceRevisions"][0]["arn"]
 
 
 def test_the_aws_cli_prints_the_refusals_of_aws(world: World, tmp_path: Path) -> None:
