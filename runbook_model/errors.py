@@ -87,10 +87,16 @@ class InputError(RunbookError):
 class CatalogError(InputError):
     """The catalog file is wrong; ``problems`` are all its faults, a line each."""
 
-    def __init__(self, *problems: str) -> None:
-        self.problems = problems
+    def __init__(self, *problems: str, fix: str | None = None) -> None:
+        """Say what is wrong.
+
+        Args:
+            problems: all faults, of which the message has the first.
+            fix: what a person does about the only one; None where each says it itself.
+        """
+        self.problems = (with_fix(problems[0], fix),) if fix else problems
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"{problems[0]}{more}", fix="`runbook catalog check` shows all")
+        super().__init__(f"{problems[0]}{more}", fix=fix or "`runbook catalog check` shows all")
 
 
 class UnknownTargetError(InputError):

@@ -36,6 +36,8 @@ class Exit(IntEnum):
     """By policy, or because something runs already."""
     INTERRUPTED = 130
     """Ctrl-C, as shells number it."""
+    UNREAD = 141
+    """Nobody reads the output any more, as shells number it: `runbook list | head -1`."""
 
 
 class CliError(Exception):

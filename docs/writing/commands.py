@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from docs.writing.source import table
-from starter.cli import VERBS, runbook
+from starter.command_line import VERBS, runbook
 from starter.exits import Exit
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ CODES = {
     Exit.TEMPORAL_UNREACHABLE: "Temporal is not reachable, or denied access.",
     Exit.REFUSED: "Refused by policy, or something runs already.",
     Exit.INTERRUPTED: "Interrupted by Ctrl-C; what runs in Temporal continues.",
+    Exit.UNREAD: "Nobody reads the output any more, as in `runbook list | head -1`.",
 }
 
 

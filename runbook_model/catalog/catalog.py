@@ -276,7 +276,8 @@ def load_catalog(path: Path) -> Catalog:
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors write a mark first
     except OSError as error:
-        raise CatalogError(f"{path}: cannot read the catalog: {error.strerror}") from None
+        fix = f"name another file, or write one: `runbook catalog discover -o {path}` reads an AWS account for it"
+        raise CatalogError(f"{path}: cannot read the catalog: {error.strerror}", fix=fix) from None
     except UnicodeDecodeError as error:
         raise CatalogError(
             f"{path}: not TOML: byte {error.start} is not UTF-8; save the file as UTF-8"

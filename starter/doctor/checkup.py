@@ -44,7 +44,7 @@ def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
     try:
         catalog = load_catalog(path)
     except CatalogError as error:
-        fix = f"correct {path}; runbook catalog check {path} shows all"
+        fix = f"correct {path}; runbook catalog check {path} shows all" if path.exists() else error.fix
         return Check(name="catalog", ok=False, detail=error.message, fix=fix), None
     counts = (
         f"{count_of(len(catalog.environments), 'environment')}, {count_of(len(catalog.services), 'service')}"

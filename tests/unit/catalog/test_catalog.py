@@ -275,9 +275,13 @@ def test_addresses_are_http_without_a_slash_at_the_end(url):
     assert len(problems(SMALLEST + f"url = '{url}/'")) == 1
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(CatalogError, match=r"none\.toml: cannot read the catalog: No such file"):
-        load_catalog(tmp_path / "none.toml")
+def test_a_file_that_is_not_there_is_named_with_how_to_make_one(tmp_path):
+    file = tmp_path / "none.toml"
+    with pytest.raises(CatalogError, match=r"none\.toml: cannot read the catalog: No such file") as caught:
+        load_catalog(file)
+    how = f"name another file, or write one: `runbook catalog discover -o {file}` reads an AWS account for it"
+    assert str(caught.value).endswith(f"; {how}")
+    assert caught.value.problems == (str(caught.value),)
 
 
 def test_a_file_that_is_not_utf_8_is_said_to_be_so(tmp_path):

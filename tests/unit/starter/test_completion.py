@@ -45,7 +45,7 @@ def complete(tmp_path):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("runbook re", ["resume", "release", "review"]),
+        ("runbook re", ["resume", "review", "release"]),
         ("runbook start ro", ["rollback"]),
         ("runbook start pu", ["purge-cache"]),
         ("runbook start rollback p", ["prod/ai-processor"]),

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import atexit, os, sys, threading
 from starter.exits import end_process
@@ -53,3 +55,16 @@ def test_a_command_ends_so():
     ended = end(program, stdout=subprocess.PIPE)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.rstrip().endswith("}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["list", "--help"], ["catalog", "schema"], ["completion", "bash"], ["demo", "--list"]],
+)
+def test_a_command_whose_reader_is_gone_ends_quietly_with_141(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = f"import sys; from starter.__main__ import main; sys.argv = ['runbook', *{words}]; main()"
+    ended = end(program, stdout=writing)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")

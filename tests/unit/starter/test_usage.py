@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from starter.__main__ import run
-from starter.cli import SECTIONS, VERBS, runbook
+from starter.command_line import SECTIONS, VERBS, runbook
 from tests.own_packages import install
 
 CATALOG = """
@@ -163,7 +163,7 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
         (["print", "rollback", "prod/a", "--catalog", ""], "--catalog has an empty value"),
         (["catalog", "check", ""], "an argument has an empty value"),
         (["catalog", "check"], "no catalog is given"),
-        (["catalog", "check", "/nowhere.toml"], "cannot read the catalog"),
+        (["catalog", "check", "/nowhere.toml"], "write one: `runbook catalog discover -o /nowhere.toml`"),
         (["worker"], "a worker needs a catalog"),
         (["demo", "nothing"], "there is no story 'nothing'; there are: bad-release"),
     ],
@@ -400,7 +400,7 @@ def test_help_imports_neither_temporal_nor_pydantic():
 
 def test_no_verb_imports_an_outside_client_or_tracing():
     program = (
-        "import sys; from starter.cli import VERBS, runbook;"
+        "import sys; from starter.command_line import VERBS, runbook;"
         "[runbook.get_command(None, verb) for verb in VERBS];"
         "sys.exit(sorted({'boto3', 'botocore', 'httpx', 'psycopg', 'worker', 'opentelemetry', 'cryptography'} & set(sys.modules)).__repr__())"
     )
