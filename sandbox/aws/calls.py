@@ -20,10 +20,12 @@ from sandbox.ecs.protocol import service_model
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-
 SANDBOX_USER_AGENT = "sandbox-internal"
+
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
+
 _RPC_PATH = re.compile(r"/service/[^/]+/operation/([A-Za-z0-9]+)")
+
 _CLIENT_OF = {
     "monitoring": "cloudwatch",
     "elasticloadbalancing": "elbv2",
@@ -33,6 +35,7 @@ _CLIENT_OF = {
     "GraniteServiceVersion20100801": "cloudwatch",
 }
 """boto3's client names where the signing name or the target's prefix differs."""
+
 _PREFIX_OF = {"elbv2": "elasticloadbalancing"}
 """IAM's prefixes where they are not boto3's client names."""
 
@@ -180,3 +183,23 @@ def _path_part(part: str) -> str:
     if not part.startswith("{"):
         return re.escape(part)
     return ".+" if part.endswith("+}") else "[^/]+"
+
+
+def members(form: Fields) -> Fields:
+    """Read the query protocol's flat names: ``ActionNames.member.1`` is the first of a list."""
+    tree: Fields = {}
+    for name, value in form.items():
+        *path, last = name.split(".")
+        at = tree
+        for part in path:
+            at = at.setdefault(part, {})
+        at[last] = value
+    return {name: _without_numbers(item) for name, item in tree.items()}
+
+
+def _without_numbers(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"member"}:
+        return [_without_numbers(value["member"][number]) for number in sorted(value["member"], key=int)]
+    return {name: _without_numbers(item) for name, item in value.items()}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sandbox.aws.calls import Call
-from sandbox.aws.query_form import members
+from sandbox.aws.calls import Call, members
 from sandbox.balancing.figures import Figures
 from sandbox.balancing.groups import Group, groups_of, listener_of
 from sandbox.balancing.load_balancer import TEST_HEADER, LoadBalancer, Target

@@ -16,13 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.aws.autoscaling import SimulatedAutoscaling
-from sandbox.aws.calls import Call, Request, read_call
+from sandbox.aws.calls import Call, Request, members, read_call
 from sandbox.aws.elbv2 import ACTIONS, SimulatedBalancing
 from sandbox.aws.faults import BadFaultError, Faults, answer, query_answer, read_fault, refusal
 from sandbox.aws.hooks_and_alarms import Switches, take_alarm_state
 from sandbox.aws.metric_data import is_ours, metric_data
 from sandbox.aws.moto import MotoProxy, error_code
-from sandbox.aws.query_form import members
 from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.call_log import CallLog
 from sandbox.ecs import SimulatedEcs

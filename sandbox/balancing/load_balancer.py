@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from itertools import count
 
 from sandbox.balancing.figures import Figures
-from sandbox.balancing.weights import Weights
 from sandbox.machine.wire import (
     Connections,
     Message,
@@ -28,14 +28,22 @@ from sandbox.machine.wire import (
 )
 
 CHECK_INTERVAL_SECONDS = 0.3
+
 FIRST_CHECK_INTERVAL_SECONDS = 0.05
+
 CHECK_TIMEOUT_SECONDS = 2.0
+
 HEALTHY_AFTER = 2
+
 UNHEALTHY_AFTER = 3
+
 START_GRACE_SECONDS = 10.0
 """A process that does not listen yet is not unhealthy before this time is over."""
+
 REQUEST_TIMEOUT_SECONDS = 60.0
+
 DRAIN_TIMEOUT_SECONDS = 5.0
+
 HOSTS_INTERVAL_SECONDS = 1.0
 """How often it is counted how many targets are healthy."""
 
@@ -43,8 +51,11 @@ TEST_HEADER = b"x-amzn-ecs-blue-green-test"
 """Marks test traffic, as in Service Connect; the sandbox's test rule goes by it."""
 
 _NO_TARGET = response(503, "Service Unavailable", "no healthy target\n")
+
 _TARGET_GONE = response(502, "Bad Gateway", "the target closed the connection\n")
+
 _TARGET_SLOW = response(504, "Gateway Timeout", "the target did not answer in time\n")
+
 _NOT_HTTP = response(400, "Bad Request", "not an HTTP/1.1 request\n")
 
 
@@ -211,3 +222,27 @@ class LoadBalancer:
             self.figures.failed(503, chosen=False)
             return _NO_TARGET
         return await healthy[next(self._turn) % len(healthy)].forward(message)
+
+
+class Weights:
+    """A rule's weights by target group; none where a rule forwards to all targets."""
+
+    def __init__(self) -> None:
+        self.shares: dict[str, float] = {}
+        self._credit: dict[str, float] = {}
+
+    def set(self, shares: Mapping[str, float]) -> None:
+        """Take new weights."""
+        if self.shares != shares:
+            self.shares = dict(shares)
+            self._credit = dict.fromkeys(shares, 0.0)
+
+    def next(self) -> str:
+        """Return the group of the next request; empty without weights."""
+        if not self.shares:
+            return ""
+        for group, share in self.shares.items():
+            self._credit[group] += share
+        chosen = max(self._credit, key=lambda group: self._credit[group])
+        self._credit[chosen] -= sum(self.shares.values())
+        return chosen

@@ -12,7 +12,9 @@ import asyncio
 import itertools
 import json
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -22,12 +24,12 @@ from starlette.routing import Route
 
 from sandbox.call_log import CallLog, Entry, caller_of
 from sandbox.machine.http_server import serving
-from sandbox.monitoring.slack_page import page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 LONGEST_BLOCK, MOST_BLOCKS, LONGEST_TEXT = 3000, 50, 40_000
+
 SCOPES = {
     "chat.postMessage": "chat:write",
     "conversations.list": "channels:read",
@@ -36,7 +38,9 @@ SCOPES = {
     "conversations.replies": "channels:history",
 }
 """Web API method -> scope that it needs."""
+
 Message = dict[str, Any]
+
 WHO: Message = {
     "url": "https://sandbox.slack.com/",
     "team": "sandbox",
@@ -45,6 +49,14 @@ WHO: Message = {
     "user_id": "U00000001",
     "bot_id": "B00000001",
 }
+
+_PAGE = """\
+<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>Slack of the sandbox</title>
+<style>body{{font:15px sans-serif;max-width:60em;margin:2em auto}}pre{{white-space:pre-wrap;font:inherit;border-left:3px solid #ccc;
+padding-left:1em}}.answer{{margin-left:3em}}</style>
+<h1>Slack of the sandbox</h1>
+{messages}
+"""
 
 
 class RefusedError(Exception):
@@ -271,3 +283,19 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     asyncio.run(_serve(parser.parse_args().port))
+
+
+def page(messages: Iterable[dict[str, Any]]) -> str:
+    """Lay out messages by thread, threads in the order of their beginnings."""
+    threads: dict[str, list[dict[str, Any]]] = {}
+    for message in messages:
+        threads.setdefault(message.get("thread_ts") or message["ts"], []).append(message)
+    shown = [_message(message) for thread in threads.values() for message in thread]
+    return _PAGE.format(messages="\n".join(shown) or "<p>Nothing yet.</p>")
+
+
+def _message(message: dict[str, Any]) -> str:
+    kind = ' class="answer"' if message.get("thread_ts") else ""
+    blocks = message.get("blocks") or [{"text": {"text": message.get("text", "")}}]
+    text = "\n\n".join(part["text"] for block in blocks for part in block.get("elements") or [block["text"]])
+    return f"<pre{kind}>{escape(unescape(text))}</pre>"

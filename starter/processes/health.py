@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -16,7 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from starter.processes.connections import Connections, guarded
+from starter.processes.connections import Connections
 from starter.processes.listening import Server, bind, parse_address
 
 if TYPE_CHECKING:
@@ -67,11 +66,7 @@ async def served_health(application: Starlette, address: str) -> AsyncIterator[N
         CliError: nothing can listen there.
     """
     listener = bind(parse_address(address, "RUNBOOK_HEALTH"), "RUNBOOK_HEALTH")
-    protocol = guarded(Connections())
-    config = uvicorn.Config(
-        application, http=protocol, log_config=None, access_log=False, lifespan="off", server_header=False
-    )
-    server = Server(config)
+    server = Server(application, Connections())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield

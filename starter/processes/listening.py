@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from starter.exits import CliError, Exit, bad_input
-from starter.processes.connections import Connections, guarded
+from starter.processes.connections import Connections, guarded, trusted_proxies
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -85,8 +86,22 @@ def bind(address: Address, named: str = "--listen") -> socket.socket:
 class Server(uvicorn.Server):
     """Uvicorn that says when it is ready, and leaves signals to us."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None] = lambda: None) -> None:
-        super().__init__(config)
+    def __init__(
+        self, application: Starlette, connections: Connections, ready: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                log_config=None,
+                access_log=False,
+                lifespan="off",  # the applications have nothing to open or close
+                server_header=False,
+                proxy_headers=False,  # the log says who called, not who they say
+                http=guarded(connections),
+                timeout_keep_alive=IDLE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -105,22 +120,16 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve(
-    application: Starlette, listener: socket.socket, connections: Connections, ready: Callable[[], None]
-) -> None:
-    """Serve until SIGINT or SIGTERM; ``ready`` is called once calls are answered."""
-    config = uvicorn.Config(
-        application,
-        log_config=None,
-        access_log=False,
-        lifespan="off",  # the applications have nothing to open or close
-        server_header=False,
-        proxy_headers=False,  # the log says who called, not who they say
-        http=guarded(connections),
-        timeout_keep_alive=IDLE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    server = Server(config, ready)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
-    await server.serve(sockets=[listener])
+async def serve(address: Address, application: Starlette, ready: Callable[[str], None]) -> None:
+    """Serve at an address until SIGINT or SIGTERM; ``ready`` gets its URL once calls are answered.
+
+    Raises:
+        CliError: the address cannot be had, or the proxies of the environment are none.
+    """
+    connections = Connections(trusted=trusted_proxies(os.environ))
+    with bind(address) as listener:
+        url = replace(address, port=listener.getsockname()[1]).url
+        server = Server(application, connections, lambda: ready(url))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        await server.serve(sockets=[listener])

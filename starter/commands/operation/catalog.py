@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from runbook_model.catalog.catalog import Catalog, load_catalog, parse_catalog
+from runbook_model.catalog.fields import Url
 from runbook_model.catalog.incident_policy import without_a_row
+from runbook_model.catalog.prometheus import problem_of_address
+from runbook_model.discovered import Discovered, NotDiscovered
 from runbook_model.errors import CatalogError
 from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.client.known_targets import unknown_rows
-from starter.discovery.reading import read_account
 from starter.discovery.writing import write_catalog
-from starter.exits import Exit, bad_input
+from starter.exits import CliError, Exit, bad_input
 from starter.printing import answer, note, say
+
+ANSWER: TypeAdapter[Discovered | NotDiscovered] = TypeAdapter(Discovered | NotDiscovered)
+
+URL: TypeAdapter[str] = TypeAdapter(Url)
 
 
 @click.group(
@@ -152,3 +161,35 @@ def schema(caller: Caller) -> None:
     """Print the catalog's JSON Schema, for editors."""
     del caller
     answer(Catalog.model_json_schema())
+
+
+def read_account(clusters: Sequence[str], prometheus: str | None) -> Discovered:
+    """Read the account of this shell's AWS credentials; how far it is stands on a terminal's stderr.
+
+    Raises:
+        CliError: nothing could be read.
+    """
+    words = [word for cluster in clusters for word in ("--cluster", cluster)]
+    if prometheus:
+        words += ["--prometheus", _address(prometheus)]
+    argv = [sys.executable, "-P", "-m", "activities.discovery", *words]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
+    try:
+        found = ANSWER.validate_json(done.stdout)
+    except ValidationError:
+        raise CliError(Exit.NOT_DONE, f"the reading program ended with exit code {done.returncode}") from None
+    if isinstance(found, NotDiscovered):
+        raise bad_input(found.error, found.fix)
+    return found
+
+
+def _address(written: str) -> str:
+    if problem := problem_of_address(written.rstrip("/")):
+        raise bad_input("--prometheus is not the address alone", problem)
+    try:
+        return URL.validate_python(written.rstrip("/"))
+    except ValidationError:
+        raise bad_input(
+            "--prometheus is not an address, or has a user and a password in it",
+            "write http://prometheus:9090",
+        ) from None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 
 import click
 
+from activities.telemetry.log_lines import log_to_stderr
 from starter.caller import Caller, example, takes_caller
+from starter.client.connect import UI_DEFAULT, codec_of, public_keys
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
-from starter.processes.listening import Address
+from starter.processes.listening import Address, parse_address, serve
 from starter.target_options import listen_option
-from starter.webhook.codec_server import CodecServer
+from starter.webhook.codec_server import CodecServer, application, origins_of
+from starter.webhook.secrets import load_codec_tokens
 
 LISTEN = "127.0.0.1:8234"
 
@@ -33,11 +35,6 @@ def command(caller: Caller, *, listen: str, public: bool) -> Exit:
     the bearer token of RUNBOOK_CODEC_TOKEN; browsers get a cookie for it at /sign-in, and may call it only from pages of
     RUNBOOK_UI. Without a token it decrypts for everyone who can reach it, and listens on loopback only.
     """
-    from starter.client.connect import UI_DEFAULT, codec_of  # noqa: PLC0415
-    from starter.processes.listening import parse_address  # noqa: PLC0415
-    from starter.webhook.codec_server import CodecServer, origins_of  # noqa: PLC0415 - `--help` needs none
-    from starter.webhook.secrets import load_codec_tokens  # noqa: PLC0415
-
     address = parse_address(listen)
     codec = codec_of(os.environ)
     if codec.encrypts_by is None:
@@ -46,7 +43,8 @@ def command(caller: Caller, *, listen: str, public: bool) -> Exit:
             "without keys nothing is encrypted, and there is nothing to decrypt",
         )
     if public:
-        return _print_public(as_json=caller.as_json)
+        _print_public(as_json=caller.as_json)
+        return Exit.DONE
     origins = origins_of(os.environ.get("RUNBOOK_UI") or UI_DEFAULT)
     tokens = load_codec_tokens(os.environ)
     if not tokens and not address.is_loopback:
@@ -59,31 +57,20 @@ def command(caller: Caller, *, listen: str, public: bool) -> Exit:
     return Exit.DONE
 
 
-def _print_public(*, as_json: bool) -> Exit:
-    from starter.client.connect import public_keys  # noqa: PLC0415
-
+def _print_public(*, as_json: bool) -> None:
     lines = public_keys(os.environ)
     if as_json:
         answer({"keys": lines})
     else:
         say("\n".join(lines))
-    return Exit.DONE
 
 
 async def _serve(address: Address, server: CodecServer, origins: list[str], *, as_json: bool) -> None:
-    from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
-    from starter.processes.connections import Connections, trusted_proxies  # noqa: PLC0415
-    from starter.processes.listening import bind, serve  # noqa: PLC0415
-    from starter.webhook.codec_server import application  # noqa: PLC0415
-
     log_to_stderr("starter")
-    connections = Connections(trusted=trusted_proxies(os.environ))
-    with bind(address) as listener:
-        url = replace(address, port=listener.getsockname()[1]).url
 
-        def ready() -> None:
-            note(f"codec ready: {url}, for pages of {origins[0]}")
-            if as_json:
-                answer({"codec": url, "health": f"{url}/healthz"})
+    def ready(url: str) -> None:
+        note(f"codec ready: {url}, for pages of {origins[0]}")
+        if as_json:
+            answer({"codec": url, "health": f"{url}/healthz"})
 
-        await serve(application(server, origins), listener, connections, ready)
+    await serve(address, application(server, origins), ready)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 
 import click
 
+from activities.telemetry.log_lines import log_to_stderr
+from activities.telemetry.telemetry import flush_traces
 from runbook_model.errors import CatalogError, InputError
 from starter.caller import Caller, example, takes_caller
+from starter.client.connect import connect_lazily
 from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
 from starter.printing import answer, note
-from starter.processes.listening import Address
+from starter.processes.listening import Address, parse_address, serve
 from starter.target_options import listen_option
-from starter.webhook.catalog_file import CatalogFile
-from starter.webhook.guard import Token
+from starter.webhook.application import CatalogFile, Receiver, application
+from starter.webhook.guard import Token, Tokens
+from starter.webhook.incidents import Incidents
+from starter.webhook.secrets import load_tokens
+from workflows.procedures.packages import load_own
 
 LISTEN = "127.0.0.1:8080"
 
@@ -30,11 +35,6 @@ def command(caller: Caller, *, listen: str) -> Exit:
     RUNBOOK_WEBHOOK_TOKEN_PROD carries alerts of prod only. The answer 200 means that Temporal has every alert. The webhook
     can be restarted at any time: Alertmanager repeats alerts that were not accepted.
     """
-    from starter.processes.listening import parse_address  # noqa: PLC0415
-    from starter.webhook.catalog_file import CatalogFile  # noqa: PLC0415 - `--help` needs none of it
-    from starter.webhook.secrets import load_tokens  # noqa: PLC0415
-    from workflows.procedures.packages import load_own  # noqa: PLC0415
-
     address = parse_address(listen)
     if caller.catalog is None:
         raise bad_input("the webhook needs a catalog", NAME_A_CATALOG)
@@ -48,26 +48,13 @@ def command(caller: Caller, *, listen: str) -> Exit:
 
 
 async def _receive(address: Address, catalog: CatalogFile, tokens: list[Token], *, as_json: bool) -> None:
-    from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
-    from activities.telemetry.telemetry import flush_traces  # noqa: PLC0415
-    from starter.client.connect import connect_lazily  # noqa: PLC0415
-    from starter.processes.connections import Connections, trusted_proxies  # noqa: PLC0415
-    from starter.processes.listening import bind, serve  # noqa: PLC0415
-    from starter.webhook.application import Receiver, application  # noqa: PLC0415
-    from starter.webhook.guard import Tokens  # noqa: PLC0415
-    from starter.webhook.incidents import Incidents  # noqa: PLC0415
-
     log_to_stderr("starter")
-    connections = Connections(trusted=trusted_proxies(os.environ))
-    incidents = Incidents(await connect_lazily("runbook-webhook"))
-    receiver = Receiver(incidents, catalog.current, Tokens(tokens))
-    with bind(address) as listener:
-        url = replace(address, port=listener.getsockname()[1]).url
+    receiver = Receiver(Incidents(await connect_lazily("runbook-webhook")), catalog.current, Tokens(tokens))
 
-        def ready() -> None:
-            note(f"webhook ready: {url}/alerts")
-            if as_json:
-                answer({"alerts": f"{url}/alerts", "health": f"{url}/healthz"})
+    def ready(url: str) -> None:
+        note(f"webhook ready: {url}/alerts")
+        if as_json:
+            answer({"alerts": f"{url}/alerts", "health": f"{url}/healthz"})
 
-        await serve(application(receiver), listener, connections, ready)
+    await serve(address, application(receiver), ready)
     flush_traces()

@@ -10,7 +10,7 @@ import pytest
 
 from runbook_model.catalog.catalog import parse_catalog
 from sandbox.aws_clients import aws_environment
-from starter.discovery.reading import read_account
+from starter.commands.operation.catalog import read_account
 from starter.discovery.writing import write_catalog
 
 if TYPE_CHECKING:

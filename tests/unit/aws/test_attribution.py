@@ -18,7 +18,7 @@ from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.service_policies import Terraform
 from sandbox.aws.calls import Request, read_call
 from sandbox.call_log import CallLog, Entry
-from sandbox.postgres.log import changes_in
+from sandbox.postgres.server import changes_in
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.metrics import PRESETS
 from runbook_model.discovered import FoundConvention, FoundPrometheus
 from runbook_model.errors import CredentialsError, InputError
-from starter.discovery.reading import read_account
+from starter.commands.operation.catalog import read_account
 from starter.discovery.writing import write_catalog
 from starter.exits import CliError
 from tests.found_account import REGION, FoundAccount, container, scalable

@@ -7,8 +7,8 @@ from rich.text import Text
 
 from runbook_model.reports import Change, Decision, Report, State, Step
 from starter.client.run_view import RunView
+from starter.commands.remediation.watch import HEAD_LINES, NewLines, fitting
 from starter.printing import clock, show_rows
-from starter.view.watching import HEAD_LINES, NewLines, fitting
 
 
 def test_a_page_that_fits_is_shown_whole():

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from runbook_model.reports import Outcome
-from starter.client.measures import Measured, measure
+from starter.commands.incidents.metrics import Measured, measure
 
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 
