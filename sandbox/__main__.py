@@ -18,10 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.engine.breaking import add_options
-from sandbox.names import BLUE_GREEN, BLUE_GREEN_ENVIRONMENTS, ECS_ENVIRONMENTS, SERVICE
-from sandbox.world import World
-
-TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
+from sandbox.names import BLUE_GREEN, BLUE_GREEN_ENVIRONMENTS, ECS_ENVIRONMENTS, SERVICE, TOKEN
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,88 +105,12 @@ def _up(options: argparse.Namespace) -> int:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="runbook-sandbox-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return asyncio.run(_live(options, folder.resolve()))
+        from sandbox.life import live  # noqa: PLC0415 - `deploy` and `--help` would wait for all of it
+
+        return asyncio.run(live(options, folder.resolve()))
     finally:
         if options.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _live(options: argparse.Namespace, folder: Path) -> int:
-    # Imported here, or `deploy` and `--help` would wait for all of it.
-    from sandbox.machine.life import EndOfLife  # noqa: PLC0415
-    from sandbox.monitoring.alertmanager import Webhook  # noqa: PLC0415
-    from sandbox.wishes import Wishes  # noqa: PLC0415
-    from sandbox.world import World  # noqa: PLC0415
-
-    end_of_life = EndOfLife(until_stdin_closes=options.until_stdin_closes)
-    url, token = options.alertmanager_webhook, os.environ.get(TOKEN)
-    if url and not token:
-        sys.stderr.write(f"sandbox: --alertmanager-webhook needs the webhook's token in {TOKEN}\n")
-        return 2
-    wishes = Wishes(
-        load=not options.no_load,
-        prometheus=not options.no_prometheus,
-        scraped=options.wait_for_prometheus,
-        webhook=Webhook(url, token) if url and token else None,
-        codec=options.ui_codec,
-        signers=tuple(options.signed.split(",")) if options.signed else (),
-        strategies=options.strategies,
-    )
-    try:
-        world = World(folder, wishes)
-    except RuntimeError as error:
-        sys.stderr.write(f"sandbox: {error}\n")
-        return 1
-    ending = asyncio.create_task(end_of_life.wait())
-    living = asyncio.create_task(_show_and_run(world, as_json=options.json, announce=options.announce))
-    try:
-        await asyncio.wait([ending, living], return_when=asyncio.FIRST_COMPLETED)
-        if not living.done():
-            return 0
-        sys.stderr.write(f"sandbox: {living.exception()}\n")
-        return 1
-    finally:
-        for task in (ending, living):
-            task.cancel()
-        await asyncio.wait([ending, living])
-        await world.end()
-
-
-async def _show_and_run(world: World, *, as_json: bool, announce: bool) -> None:
-    def show() -> None:
-        addresses = world.addresses()
-        _print(json.dumps(addresses) if as_json else _readable(addresses))
-
-    await world.start(show if announce else None)
-    if announce:
-        _print("ready")
-    else:
-        show()
-    await world.run()
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _readable(addresses: dict[str, object]) -> str:
-    service, environment = addresses["service"], addresses["env"]
-    assert isinstance(service, dict)
-    assert isinstance(environment, dict)
-    lines = [f"{name:<12}{addresses[name]}" for name in ("temporal", "ui", "aws", "prometheus", "catalog")]
-    lines += [f"{name:<12}{url}" for name, url in service.items()]
-    for service_name, urls in _further(addresses).items():
-        lines += [f"{name}/{service_name}  {url}" for name, url in urls.items()]
-    exports = [f"export {name}={value!r}" for name, value in environment.items()]
-    return "\n".join([*lines, "", "For another shell:", "", *exports, "", "Ctrl-C ends it all."])
-
-
-def _further(addresses: dict[str, object]) -> dict[str, dict[str, str]]:
-    """Return the addresses of services that are there on request."""
-    found = addresses.get("services", {})
-    assert isinstance(found, dict)
-    return found
 
 
 def _deploy(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
@@ -19,6 +19,49 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
+class RefusedOrderError(Exception):
+    """An order that cannot be meant; the message says why."""
+
+
+def switch(
+    path: str,
+    show: Callable[[], object],
+    order: Callable[[Mapping[str, object]], Awaitable[object]] | None = None,
+) -> list[Route]:
+    """Return the routes of a switch.
+
+    Args:
+        path: where it is.
+        show: returns what a GET shows.
+        order: does what the object of a POST asks for, and may return what answers it; else that is what a GET shows.
+    """
+
+    async def get(_: Request) -> JSONResponse:
+        return JSONResponse(show())
+
+    async def post(request: Request) -> JSONResponse:
+        assert order is not None
+        try:
+            answer = await order(await _object_in(request))
+        except RefusedOrderError as refused:
+            return JSONResponse({"error": str(refused)}, status_code=400)
+        return JSONResponse(show() if answer is None else answer)
+
+    return [Route(path, get, methods=["GET"]), *([Route(path, post, methods=["POST"])] if order else [])]
+
+
+def one_of(asked: Mapping[str, object], name: str, allowed: Iterable[str]) -> str:
+    """Return a member of an order that must be one of some texts.
+
+    Raises:
+        RefusedOrderError: it is none of them.
+    """
+    found, known = asked.get(name), list(allowed)
+    if not isinstance(found, str) or found not in known:
+        raise RefusedOrderError(f"{name} must be one of: {', '.join(known)}")
+    return found
+
+
 def control_routes(
     loads: Mapping[str, Load],
     balancers: Mapping[tuple[str, str], LoadBalancer],
@@ -27,124 +70,79 @@ def control_routes(
 ) -> list[Route]:
     """Return the routes ``/_sandbox/load``, ``…/load-balancers``, ``…/temporal`` and, with databases, ``…/postgres``."""
 
-    async def show_load(_: Request) -> JSONResponse:
-        return JSONResponse({name: load.requests_per_second for name, load in loads.items()})
-
-    async def set_load(request: Request) -> JSONResponse:
-        asked = await object_in(request)
-        rate, environment = asked.get("requests_per_second"), asked.get("environment")
-        if not isinstance(environment, str) or environment not in loads:
-            return refusal(f"environment must be one of: {', '.join(loads)}")
+    async def set_load(asked: Mapping[str, object]) -> None:
+        environment, rate = one_of(asked, "environment", loads), asked.get("requests_per_second")
         if not isinstance(rate, int | float) or not 0 <= rate <= 500:
-            return refusal("requests_per_second must be a number from 0 to 500")
+            raise RefusedOrderError("requests_per_second must be a number from 0 to 500")
         loads[environment].set_rate(float(rate))
-        return await show_load(request)
 
-    async def list_balancers(_: Request) -> JSONResponse:
-        return JSONResponse(
-            [
-                {"cluster": cluster, "service": service, "url": balancer.url}
-                for (cluster, service), balancer in balancers.items()
-            ]
-        )
-
-    async def show_temporal(_: Request) -> JSONResponse:
-        return JSONResponse({"pid": temporal.pid, "address": temporal.address})
-
-    async def order_temporal(request: Request) -> JSONResponse:
+    async def order_temporal(asked: Mapping[str, object]) -> None:
         orders = {"kill": temporal.kill, "start": temporal.start, "restart": temporal.restart}
-        action = (await object_in(request)).get("action")
-        if action not in orders:
-            return refusal(f"action must be one of: {', '.join(orders)}")
+        action = one_of(asked, "action", orders)
         if action == "start" and temporal.pid is not None:
-            return refusal("Temporal runs already")
+            raise RefusedOrderError("Temporal runs already")
         await orders[action]()
-        return await show_temporal(request)
 
-    databases = _postgres_routes(postgres) if postgres is not None else []
+    def list_balancers() -> object:
+        return [
+            {"cluster": cluster, "service": service, "url": balancer.url}
+            for (cluster, service), balancer in balancers.items()
+        ]
+
     return [
-        *databases,
-        Route("/_sandbox/load", show_load, methods=["GET"]),
-        Route("/_sandbox/load", set_load, methods=["POST"]),
-        Route("/_sandbox/load-balancers", list_balancers, methods=["GET"]),
-        Route("/_sandbox/temporal", show_temporal, methods=["GET"]),
-        Route("/_sandbox/temporal", order_temporal, methods=["POST"]),
+        *(_postgres_routes(postgres) if postgres is not None else []),
+        *switch(
+            "/_sandbox/load",
+            lambda: {name: load.requests_per_second for name, load in loads.items()},
+            set_load,
+        ),
+        *switch("/_sandbox/load-balancers", list_balancers),
+        *switch(
+            "/_sandbox/temporal", lambda: {"pid": temporal.pid, "address": temporal.address}, order_temporal
+        ),
     ]
 
 
 def _postgres_routes(postgres: Postgres) -> list[Route]:
-    async def show(_: Request) -> JSONResponse:
-        return JSONResponse(postgres.pids())
-
-    async def order(request: Request) -> JSONResponse:
+    async def order(asked: Mapping[str, object]) -> None:
         orders = {"kill": postgres.kill, "restart": postgres.restart}
-        asked = await object_in(request)
-        environment, action = asked.get("environment"), asked.get("action")
-        if not isinstance(environment, str) or environment not in postgres.pids():
-            return refusal(f"environment must be one of: {', '.join(postgres.pids())}")
-        if not isinstance(action, str) or action not in orders:
-            return refusal(f"action must be one of: {', '.join(orders)}")
-        await orders[action](environment)
-        return await show(request)
+        environment = one_of(asked, "environment", postgres.pids())
+        await orders[one_of(asked, "action", orders)](environment)
 
-    return [
-        Route("/_sandbox/postgres", show, methods=["GET"]),
-        Route("/_sandbox/postgres", order, methods=["POST"]),
-    ]
+    return switch("/_sandbox/postgres", postgres.pids, order)
 
 
 def image_routes(images: ImageRegistry) -> list[Route]:
     """Return the routes ``/_sandbox/images``: which tags were moved, and what moves one."""
 
-    async def show(_: Request) -> JSONResponse:
-        moved = images.moved
-        return JSONResponse(
-            {tag: {"version": version, "digest": digest_of(version)} for tag, version in moved.items()}
-        )
+    def show() -> object:
+        return {
+            tag: {"version": version, "digest": digest_of(version)} for tag, version in images.moved.items()
+        }
 
-    async def move(request: Request) -> JSONResponse:
-        asked = await object_in(request)
+    async def move(asked: Mapping[str, object]) -> None:
         try:
             images.move(str(asked.get("tag")), str(asked.get("version")))
         except ValueError as error:
-            return refusal(str(error))
-        return await show(request)
+            raise RefusedOrderError(str(error)) from None
 
-    return [
-        Route("/_sandbox/images", show, methods=["GET"]),
-        Route("/_sandbox/images", move, methods=["POST"]),
-    ]
+    return switch("/_sandbox/images", show, move)
 
 
 def alertmanager_routes(alertmanager: Alertmanager) -> list[Route]:
     """Return the routes ``/_sandbox/alertmanager`` of a sandbox that has one."""
 
-    async def show(_: Request) -> JSONResponse:
-        return JSONResponse({"pid": alertmanager.pid, "url": alertmanager.url})
-
-    async def order(request: Request) -> JSONResponse:
+    async def order(asked: Mapping[str, object]) -> None:
         orders = {"kill": alertmanager.kill, "restart": alertmanager.restart}
-        action = (await object_in(request)).get("action")
-        if not isinstance(action, str) or action not in orders:
-            return refusal(f"action must be one of: {', '.join(orders)}")
-        await orders[action]()
-        return await show(request)
+        await orders[one_of(asked, "action", orders)]()
 
-    return [
-        Route("/_sandbox/alertmanager", show, methods=["GET"]),
-        Route("/_sandbox/alertmanager", order, methods=["POST"]),
-    ]
+    return switch("/_sandbox/alertmanager", lambda: {"pid": alertmanager.pid, "url": alertmanager.url}, order)
 
 
-async def object_in(request: Request) -> Mapping[str, object]:
+async def _object_in(request: Request) -> Mapping[str, object]:
     """Return the JSON object of a request's body; an empty one when there is none, which every order refuses."""
     try:
         asked = await request.json()
     except ValueError:
         return {}
     return asked if isinstance(asked, dict) else {}
-
-
-def refusal(reason: str) -> JSONResponse:
-    """Answer that an order cannot be meant."""
-    return JSONResponse({"error": reason}, status_code=400)

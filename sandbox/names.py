@@ -9,6 +9,7 @@ ACCOUNT = "123456789012"
 SERVICE = "ai-processor"
 CONTAINER = "app"
 FIRST_VERSION = "1.0.0"
+TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
 _ELB = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}"
 SANDBOX_USER_AGENT = "sandbox-internal"
 """Marks the sandbox's own AWS calls; they stay out of the call log."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.aws.autoscaling import SimulatedAutoscaling
 from sandbox.aws.endpoint import aws_endpoint
@@ -128,7 +128,7 @@ class World:
             await task
         raise RuntimeError("a part of the sandbox ended by itself")
 
-    def addresses(self) -> dict[str, object]:
+    def addresses(self) -> dict[str, Any]:
         """Return what ``up --json`` prints."""
         aws = f"http://127.0.0.1:{self._aws_port}"
         return {

@@ -30,6 +30,23 @@ class WholeNumber(click.IntRange):
             self.fail(f"{str(value)!r} is not a whole number {limits}", param, ctx)
 
 
+class Words(click.ParamType[str]):
+    """What a person writes for a record, no longer than the record takes."""
+
+    name = "text"
+
+    def __init__(self, longest: int = 2000) -> None:
+        self.longest = longest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, or say how long it may be."""
+        del ctx
+        if len(value) > self.longest:
+            named = param.opts[0] if param else "it"
+            raise bad_input(f"{named} is longer than {self.longest} characters")
+        return str(value)
+
+
 @dataclass(frozen=True)
 class Pair:
     """A service in an environment."""

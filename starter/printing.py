@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from runbook_model.text.durations import format_duration
 from runbook_model.text.plain_text import UNSAFE, harmless, unbroken
+from starter.exits import bad_input
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -52,6 +54,18 @@ def has_room() -> bool:
     return on_terminal() and console().width >= ROOM
 
 
+def write_file(path: Path, text: str) -> None:
+    """Write a file that a command was asked for.
+
+    Raises:
+        CliError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise bad_input(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def console(*, stderr: bool = False) -> Console:
     """Build the console for pages and tables; without a terminal it writes plain lines of any length."""
     from rich.console import Console  # noqa: PLC0415 - commands that answer with JSON need not import it
@@ -87,6 +101,15 @@ def show_rows(columns: Sequence[str], rows: Iterable[tuple[Iterable[str], str]])
         return
     for (first, *others), colour in listed:
         terminal.print(line(first, colour), line(f"  {' · '.join(others)}", colour), sep="\n")
+
+
+def list_rows(columns: Sequence[str], rows: Iterable[tuple[Iterable[str], str]]) -> None:
+    """Write rows as a table; without a terminal, with tabs between their cells."""
+    if on_terminal():
+        show_rows(columns, rows)
+        return
+    for cells, _ in rows:
+        say("\t".join(cells))
 
 
 def line(text: str, style: str = "") -> Text:

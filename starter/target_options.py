@@ -10,9 +10,10 @@ import click
 
 from starter import completion
 from starter.exits import bad_input
-from starter.names import Pair, Scope, check_name, parse_pair, parse_scope
+from starter.names import Pair, Scope, Words, check_name, parse_pair, parse_scope
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def _parsed(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
@@ -21,7 +22,7 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[click.Context, click.Paramet
 
 run_argument = click.argument("run", metavar="ID", shell_complete=completion.runs)
 """The run that a command is about: ``E/S``, or a workflow id."""
-reason_option = click.option("--reason", metavar="T", help="Why, for the record.")
+reason_option = click.option("--reason", metavar="T", type=Words(), help="Why, for the record.")
 """Why somebody orders something, where it may be left out."""
 
 
@@ -50,55 +51,43 @@ scope_argument = click.argument(
 """``E`` or ``E/S`` by position only; None where it is left out."""
 
 
-def takes_target(function: Callable[..., T]) -> Callable[..., T]:
-    """Add ``E/S``, or --service and --environment in its place, and pass them on as a ``target``."""
+def _or_by_options(
+    passed: str,
+    parse: Callable[[str], T],
+    of_options: Callable[[str | None, str | None], T],
+    argument: Callable[[Callable[..., R]], Callable[..., R]],
+    helps: tuple[str, str],
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Make the decorator that adds an argument, --service and --environment in its place, and passes on what they mean."""
+    of_service, of_environment = helps
 
-    @functools.wraps(function)
-    def wrapper(
-        *args: Any, where: str | None, service: str | None, environment: str | None, **kwargs: Any
-    ) -> T:
-        return function(*args, target=_target(where, service, environment), **kwargs)
+    def add(function: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def wrapper(
+            *args: Any, where: str | None, service: str | None, environment: str | None, **kwargs: Any
+        ) -> R:
+            if where is None:
+                meant = of_options(environment, service)
+            elif service is None and environment is None:
+                meant = parse(where)
+            else:
+                raise bad_input(
+                    "the target is given twice", "write it by position, or give --service and --environment"
+                )
+            return function(*args, **{passed: meant}, **kwargs)
 
-    return _with_options(
-        wrapper,
-        click.argument("where", metavar="E/S", required=False, shell_complete=completion.targets),
-        "The service, in place of E/S.",
-        "Its environment, in place of E/S.",
-    )
+        by_environment = click.option(
+            "--environment", metavar="E", help=of_environment, shell_complete=completion.environments
+        )
+        by_service = click.option(
+            "--service", metavar="S", help=of_service, shell_complete=completion.services
+        )
+        return argument(by_service(by_environment(wrapper)))
 
-
-def takes_scope(function: Callable[..., T]) -> Callable[..., T]:
-    """Add ``E`` or ``E/S``, or the options in its place, and pass them on as a ``scope``: what is not named is not limited."""
-
-    @functools.wraps(function)
-    def wrapper(
-        *args: Any, where: str | None, service: str | None, environment: str | None, **kwargs: Any
-    ) -> T:
-        return function(*args, scope=_scope(where, service, environment), **kwargs)
-
-    return _with_options(
-        wrapper,
-        click.argument("where", metavar="[E|E/S]", required=False, shell_complete=completion.scopes),
-        "Only this service.",
-        "Only this environment.",
-    )
-
-
-def _with_options(
-    function: Callable[..., T], argument: Callable[..., Any], of_service: str, of_environment: str
-) -> Callable[..., T]:
-    environment = click.option(
-        "--environment", metavar="E", help=of_environment, shell_complete=completion.environments
-    )
-    service = click.option("--service", metavar="S", help=of_service, shell_complete=completion.services)
-    decorated: Callable[..., T] = argument(service(environment(function)))
-    return decorated
+    return add
 
 
-def _target(where: str | None, service: str | None, environment: str | None) -> Pair:
-    if where is not None:
-        _only_once(service, environment)
-        return parse_pair(where)
+def _target(environment: str | None, service: str | None) -> Pair:
     if service is None or environment is None:
         raise bad_input(
             "no target is given",
@@ -107,18 +96,26 @@ def _target(where: str | None, service: str | None, environment: str | None) -> 
     return Pair(check_name("an environment", environment), check_name("a service", service))
 
 
-def _scope(where: str | None, service: str | None, environment: str | None) -> Scope:
-    if where is not None:
-        _only_once(service, environment)
-        return parse_scope(where)
+def _scope(environment: str | None, service: str | None) -> Scope:
     return Scope(
         environment if environment is None else check_name("an environment", environment),
         service if service is None else check_name("a service", service),
     )
 
 
-def _only_once(*options: str | None) -> None:
-    if any(option is not None for option in options):
-        raise bad_input(
-            "the target is given twice", "write it by position, or give --service and --environment"
-        )
+takes_target = _or_by_options(
+    "target",
+    parse_pair,
+    _target,
+    click.argument("where", metavar="E/S", required=False, shell_complete=completion.targets),
+    ("The service, in place of E/S.", "Its environment, in place of E/S."),
+)
+"""Adds ``E/S``, or --service and --environment in its place, and passes them on as a ``target``."""
+takes_scope = _or_by_options(
+    "scope",
+    parse_scope,
+    _scope,
+    click.argument("where", metavar="[E|E/S]", required=False, shell_complete=completion.scopes),
+    ("Only this service.", "Only this environment."),
+)
+"""Adds ``E`` or ``E/S``, or the options in its place, and passes them on as a ``scope``: what is not named is not limited."""

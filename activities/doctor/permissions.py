@@ -174,7 +174,7 @@ def simulate_changes(clients: AwsClients, target: Target) -> str:
         WrongError: a change would be denied.
     """
     service = describe_service(clients, target)
-    here = _account_part(service.arn)
+    here = service.arn.rsplit(":", 1)[0]  # arn:aws:ecs:eu-west-1:123456789012
     changes = [*_of_service(clients, target, service, here), *_of_roles(clients, target, service, here)]
     return Simulator(clients, target.account).try_all(
         changes, target.region, f"{here}:cluster/{target.cluster}"
@@ -241,8 +241,3 @@ def _look_at_folder(folder: Path) -> str:
             f"the worker cannot write into {there}", f"let it, or correct RUNBOOK_REVIEWS = {folder}"
         )
     return f"{there} can be written to"
-
-
-def _account_part(arn: str) -> str:
-    """Return an ARN up to its account: ``arn:aws:ecs:eu-west-1:123456789012``."""
-    return arn.rsplit(":", 1)[0]

@@ -64,7 +64,7 @@ def _wrong_weights(look: ServiceLook, service: ServiceTypeDef) -> Iterator[Wrong
         if share < 100:
             yield (
                 f"nothing is deployed, and the production rule sends {share:g} % to the release that runs",
-                f"give {_last(group)} all of the weight: aws elbv2 describe-rules --rule-arns {rule}",
+                f"give {group.rpartition(':')[2]} all of the weight: aws elbv2 describe-rules --rule-arns {rule}",
             )
 
 
@@ -72,10 +72,6 @@ def _balancers(revision: object) -> list[dict[str, str]]:
     resolved = revision.get("resolvedConfiguration", {}) if isinstance(revision, dict) else {}
     found: list[dict[str, str]] = resolved.get("loadBalancers", [])
     return found
-
-
-def _last(arn: str) -> str:
-    return arn.rpartition(":")[2]
 
 
 def _firing(look: ServiceLook, configuration: DeploymentConfigurationOutputTypeDef) -> Iterator[Wrong]:

@@ -46,7 +46,9 @@ def page() -> str:
     parts = [HEAD, "## Above all tables", top]
     for place, model in _tables():
         rows = [
-            _row(name, field) for name, field in model.model_fields.items() if not _is_places(name, model)
+            _row(name, field)
+            for name, field in model.model_fields.items()
+            if (name, model) != ("environments", Service)  # each has a table of its own
         ]
         parts += [f"## `{place}`", first_line(model), table(("key", "type", "default", "meaning"), rows)]
     return "\n\n".join([*parts, "## `[links]`", Catalog.model_fields["links"].description or "", _matrix()])
@@ -70,10 +72,6 @@ def _within(place: str, model: type[BaseModel]) -> Iterator[tuple[str, type[Base
         inner, _ = _model_in(field.annotation)
         if inner:
             yield from _within(f"{place[:-1]}.{name}]", inner)
-
-
-def _is_places(name: str, model: type[BaseModel]) -> bool:
-    return model is Service and name == "environments"
 
 
 def _row(name: str, field: FieldInfo) -> tuple[str, str, str, str]:

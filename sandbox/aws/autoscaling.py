@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sandbox.ecs import SimulatedEcs
-from sandbox.ecs.errors import ApiError
-from sandbox.ecs.names import Fields, Names
-from sandbox.ecs.protocol import MalformedRequestError, checked, operation, page
+from sandbox.ecs.names import ApiError, Fields, Names
+from sandbox.ecs.protocol import checked, operation, page
 
 Key = tuple[str, str, str]
 """Service namespace, resource id and scalable dimension."""
@@ -128,10 +127,7 @@ class SimulatedAutoscaling:
         """
         if operation(SERVICE, action) is None:
             raise ApiError("UnknownOperationException", f"Application Auto Scaling has no action {action}.")
-        try:
-            cleaned = checked(SERVICE, action, parameters)
-        except MalformedRequestError as error:
-            raise _invalid(str(error)) from error
+        cleaned = checked(SERVICE, action, parameters)
         if action == "RegisterScalableTarget":
             return await self._register(cleaned)
         if action not in self._actions:

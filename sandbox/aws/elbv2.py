@@ -12,10 +12,9 @@ from sandbox.aws.calls import Call, members
 from sandbox.balancing.figures import Figures
 from sandbox.balancing.groups import Group, groups_of, listener_of
 from sandbox.balancing.load_balancer import TEST_HEADER, LoadBalancer, Target
-from sandbox.ecs.errors import ApiError
 from sandbox.ecs.model import Service
-from sandbox.ecs.names import Fields
-from sandbox.ecs.protocol import MalformedRequestError, checked
+from sandbox.ecs.names import ApiError, Fields
+from sandbox.ecs.protocol import checked
 
 ACTIONS = frozenset(
     {
@@ -80,10 +79,7 @@ class SimulatedBalancing:
         """
         given = members(call.parameters)
         given.pop("PageSize", None)
-        try:
-            checked(call.service, call.action, given)
-        except MalformedRequestError as error:
-            raise ApiError("ValidationError", str(error)) from error
+        checked(call.service, call.action, given)
         match call.action:
             case "DescribeTargetHealth":
                 return {"TargetHealthDescriptions": self._health(given["TargetGroupArn"])}

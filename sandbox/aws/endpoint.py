@@ -25,9 +25,8 @@ from sandbox.aws.moto import MotoProxy, error_code
 from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.call_log import CallLog
 from sandbox.ecs import SimulatedEcs
-from sandbox.ecs.errors import ApiError
-from sandbox.ecs.names import Fields, Names, last_part
-from sandbox.ecs.protocol import MalformedRequestError, checked
+from sandbox.ecs.names import ApiError, Fields, Names, last_part
+from sandbox.ecs.protocol import checked
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
@@ -59,10 +58,7 @@ class SimulatedIam:
         Raises:
             ApiError: what AWS would refuse it with.
         """
-        try:
-            given = checked(call.service, call.action, members(call.parameters))
-        except MalformedRequestError as error:
-            raise ApiError("ValidationError", str(error)) from error
+        given = checked(call.service, call.action, members(call.parameters))
         match call.action:
             case "GetRole":
                 return {"Role": self._role(given["RoleName"])}

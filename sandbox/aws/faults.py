@@ -10,8 +10,7 @@ from xml.sax.saxutils import escape
 from starlette.responses import Response
 
 from sandbox.aws.calls import Call, Request, client_of
-from sandbox.ecs.errors import ApiError
-from sandbox.ecs.names import Fields, Names, last_part
+from sandbox.ecs.names import ApiError, Fields, Names, last_part
 from sandbox.ecs.protocol import service_model
 
 _JSON = "application/x-amz-json-1.1"

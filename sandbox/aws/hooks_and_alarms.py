@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from sandbox.aws.calls import Call
 from sandbox.aws_clients import cloudwatch_client
-from sandbox.control import object_in, refusal
+from sandbox.control import RefusedOrderError, one_of, switch
 from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.protocol import service_model
 
 if TYPE_CHECKING:
     from botocore.model import StringShape
-    from starlette.requests import Request
 
 ANSWERS = ("SUCCEEDED", "FAILED", "IN_PROGRESS")
 STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
@@ -36,13 +34,11 @@ class Switches:
         self._ecs = ecs
         self._moto_url = moto_url
         self.routes = [
-            Route("/_sandbox/hooks", self._show_hooks, methods=["GET"]),
-            Route("/_sandbox/hooks", self._set_hook, methods=["POST"]),
-            Route("/_sandbox/alarms", self._show_alarms, methods=["GET"]),
-            Route("/_sandbox/alarms", self._set_alarm, methods=["POST"]),
+            *switch("/_sandbox/hooks", self._hooks, self._set_hook),
+            *switch("/_sandbox/alarms", lambda: ecs.alarms, self._set_alarm),
         ]
 
-    async def _show_hooks(self, _: Request) -> JSONResponse:
+    def _hooks(self) -> object:
         asked = [
             {
                 "service": service.name,
@@ -57,36 +53,25 @@ class Switches:
             if deployment.shift is not None
             for item in deployment.shift.asked
         ]
-        return JSONResponse({"answers": self._ecs.hook_answers, "asked": asked})
+        return {"answers": self._ecs.hook_answers, "asked": asked}
 
-    async def _set_hook(self, request: Request) -> JSONResponse:
-        order = await object_in(request)
-        stage, answer = order.get("stage"), order.get("answer")
+    async def _set_hook(self, order: Mapping[str, object]) -> object:
         shape = cast("StringShape", service_model("ecs").shape_for("DeploymentLifecycleHookStage"))
-        if stage not in shape.enum:
-            return refusal(f"stage must be one of: {', '.join(shape.enum)}")
-        if answer not in ANSWERS:
-            return refusal(f"answer must be one of: {', '.join(ANSWERS)}")
-        self._ecs.hook_answers[str(stage)] = str(answer)
-        return JSONResponse({"answers": self._ecs.hook_answers})
+        stage = one_of(order, "stage", shape.enum)
+        self._ecs.hook_answers[stage] = one_of(order, "answer", ANSWERS)
+        return {"answers": self._ecs.hook_answers}
 
-    async def _show_alarms(self, _: Request) -> JSONResponse:
-        return JSONResponse(self._ecs.alarms)
-
-    async def _set_alarm(self, request: Request) -> JSONResponse:
-        order = await object_in(request)
-        name, state = order.get("name"), order.get("state")
+    async def _set_alarm(self, order: Mapping[str, object]) -> None:
+        name = order.get("name")
         if not isinstance(name, str) or not name:
-            return refusal("name must be the name of an alarm")
-        if state not in STATES:
-            return refusal(f"state must be one of: {', '.join(STATES)}")
+            raise RefusedOrderError("name must be the name of an alarm")
+        state = one_of(order, "state", STATES)
         if self._moto_url is not None:
             try:
-                await asyncio.to_thread(_show_in_cloudwatch, self._moto_url, name, str(state))
+                await asyncio.to_thread(_show_in_cloudwatch, self._moto_url, name, state)
             except (BotoCoreError, ClientError) as error:
-                return refusal(f"CloudWatch did not take it: {error}")
-        self._ecs.alarms[name] = str(state)
-        return JSONResponse(self._ecs.alarms)
+                raise RefusedOrderError(f"CloudWatch did not take it: {error}") from None
+        self._ecs.alarms[name] = state
 
 
 def take_alarm_state(ecs: SimulatedEcs, call: Call) -> None:

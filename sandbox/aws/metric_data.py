@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from sandbox.aws.calls import Call
 from sandbox.aws.elbv2 import SimulatedBalancing
 from sandbox.balancing.figures import OF_SERVICE_CONNECT, OF_THE_BALANCER, OF_THE_GROUP
-from sandbox.ecs.errors import ApiError
-from sandbox.ecs.names import Fields
+from sandbox.ecs.names import ApiError, Fields
 
 NAMESPACE = "AWS/ApplicationELB"
 MOST_POINTS = 100_800

@@ -1,9 +1,8 @@
-"""ARNs and ids, formed as AWS forms them."""
+"""ARNs, ids and refusals, formed as AWS forms them."""
 
 from __future__ import annotations
 
 import secrets
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,11 +64,26 @@ def new_number() -> str:
     return str(10**18 + secrets.randbelow(9 * 10**18))
 
 
-def new_service_deployment_id() -> str:
-    """Return an id as AWS gives it to service deployments."""
-    return secrets.token_urlsafe(15)
+class ApiError(Exception):
+    """An answer other than success: AWS's error code, one sentence and an HTTP status."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
 
 
-def new_task_id() -> str:
-    """Return 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+def invalid(message: str) -> ApiError:
+    """Refuse a parameter's value."""
+    return ApiError("InvalidParameterException", message)
+
+
+def client_error(message: str) -> ApiError:
+    """Refuse a request that AWS blames on the caller without a code of its own."""
+    return ApiError("ClientException", message)
+
+
+def service_not_active() -> ApiError:
+    """Refuse to change a service that was deleted or drains."""
+    return ApiError("ServiceNotActiveException", "Service was not ACTIVE.")

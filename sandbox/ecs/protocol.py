@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar, cast
@@ -22,8 +22,7 @@ from botocore.model import (
 )
 from botocore.validate import ParamValidator
 
-from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.names import Fields
+from sandbox.ecs.names import ApiError, Fields, invalid
 
 RATES: dict[str, tuple[int, int]] = {
     "UpdateService": (50, 5),
@@ -43,6 +42,8 @@ RATES: dict[str, tuple[int, int]] = {
 """Burst and sustained calls per second, by action."""
 
 OTHERS = (50, 20)
+_MALFORMED = {"ecs": "InvalidParameterException", "application-autoscaling": "ValidationException"}
+"""The code that refuses a request that does not fit the model; ``ValidationError`` with other services."""
 
 
 @dataclass
@@ -105,8 +106,30 @@ def _position(token: str | None) -> int:
     return int(position)
 
 
-class MalformedRequestError(Exception):
-    """The request does not fit the service model; the message says where."""
+def described(
+    member: str,
+    names: Iterable[str],
+    find: Callable[[str], T | None],
+    show: Callable[[T], Fields],
+    arn: Callable[[str], str] = str,
+) -> Fields:
+    """Describe things by name or ARN; those that do not exist are ``failures``.
+
+    Args:
+        member: of the answer, for those that were found.
+        names: what was asked for.
+        find: returns one; None where there is none.
+        show: returns what is said of one.
+        arn: makes the ARN of a name that nothing has.
+    """
+    found, failures = [], []
+    for name in names:
+        item = find(name)
+        if item is None:
+            failures.append({"arn": name if name.startswith("arn:") else arn(name), "reason": "MISSING"})
+        else:
+            found.append(show(item))
+    return {member: found, "failures": failures}
 
 
 @cache
@@ -125,21 +148,22 @@ def checked(service: str, action: str, parameters: Fields) -> Fields:
     """Return the parameters without nulls, known to fit the action's input.
 
     Raises:
-        MalformedRequestError: a member is missing, unknown or of the wrong type, or not one of an enumeration.
+        ApiError: a member is missing, unknown or of the wrong type, or not one of an enumeration; the message says where.
     """
+    code = _MALFORMED.get(service, "ValidationError")
     model = operation(service, action)
     if model is None:
-        raise MalformedRequestError(f"{service} has no action {action}")
+        raise ApiError(code, f"{service} has no action {action}")
     cleaned = cast("Fields", _without_nulls(parameters))
     shape = model.input_shape
     if shape is None:
         return cleaned
     report = ParamValidator().validate(cleaned, shape)
     if report.has_errors():
-        raise MalformedRequestError(report.generate_report())
+        raise ApiError(code, report.generate_report())
     wrong = next(_not_enumerated(shape, cleaned, ""), None)
     if wrong is not None:
-        raise MalformedRequestError(wrong)
+        raise ApiError(code, wrong)
     return cleaned
 
 

@@ -14,11 +14,10 @@ from sandbox.ecs.actions.tagging import TagActions
 from sandbox.ecs.actions.task_definitions import TaskDefinitionActions
 from sandbox.ecs.deployments import rollout, scheduler, shifting
 from sandbox.ecs.deployments.life import REPLACED, TaskLives
-from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.limits import Pace
 from sandbox.ecs.model import Cluster, Service, Traffic
-from sandbox.ecs.names import Fields, Names
-from sandbox.ecs.protocol import MalformedRequestError, Throttle, checked, operation
+from sandbox.ecs.names import ApiError, Fields, Names
+from sandbox.ecs.protocol import Throttle, checked, operation
 from sandbox.ecs.store import Store
 from sandbox.machine.tasks import TaskRunner
 
@@ -102,11 +101,7 @@ class SimulatedEcs:
         do = self._actions.get(action)
         if do is None:
             raise ApiError("UnsupportedFeatureException", f"{action} is not part of the simulated ECS.")
-        try:
-            cleaned = checked("ecs", action, parameters)
-        except MalformedRequestError as error:
-            raise invalid(str(error)) from error
-        answer = do(cleaned)
+        answer = do(checked("ecs", action, parameters))
         if not action.startswith(("Describe", "List")):
             self._changed.set()
         return answer

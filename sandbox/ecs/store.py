@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from sandbox.ecs.errors import client_error, cluster_not_found, invalid, service_not_found
-from sandbox.ecs.model import Cluster, Service, TaskDefinition
-from sandbox.ecs.names import Names, last_part
+from sandbox.ecs.model import Cluster, Service, Task, TaskDefinition
+from sandbox.ecs.names import ApiError, Names, client_error, invalid, last_part
 
 
 def has_revision(name: str) -> bool:
     """Say whether a task definition's name or ARN ends in a revision number."""
     return last_part(name).partition(":")[2].isdigit()
+
+
+N = TypeVar("N", Service, Task)
+
+
+def named(known: Mapping[str, N], name_or_arn: str) -> N | None:
+    """Find what a name or an ARN means; None for an ARN that is not its own."""
+    found = known.get(last_part(name_or_arn))
+    return None if found and name_or_arn.startswith("arn:") and name_or_arn != found.arn else found
 
 
 @dataclass
@@ -35,7 +44,7 @@ class Store:
         """
         cluster = self.clusters.get(last_part(name_or_arn or "default"))
         if cluster is None or cluster.status != "ACTIVE":
-            raise cluster_not_found()
+            raise ApiError("ClusterNotFoundException", "Cluster not found.")
         return cluster
 
     def service(self, cluster: str | None, name_or_arn: str) -> Service:
@@ -44,9 +53,9 @@ class Store:
         Raises:
             ApiError: ``ClusterNotFoundException`` or ``ServiceNotFoundException``.
         """
-        service = self.cluster(cluster).services.get(last_part(name_or_arn))
-        if service is None or (name_or_arn.startswith("arn:") and name_or_arn != service.arn):
-            raise service_not_found()
+        service = named(self.cluster(cluster).services, name_or_arn)
+        if service is None:
+            raise ApiError("ServiceNotFoundException", "Service not found.")
         return service
 
     def services(self) -> list[Service]:

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
 
 import psutil
 
@@ -24,23 +23,6 @@ FIRST_INTERVAL_SECONDS = 0.05
 INTERVAL_SECONDS = 5.0
 
 UNHEALTHY_AFTER = 3
-
-
-class HealthCheck(Protocol):
-    """Checks a container for as long as its process lives."""
-
-    @property
-    def healthy(self) -> bool | None:
-        """What it last said; None before the first answer."""
-        ...
-
-    def begin(self) -> None:
-        """Start again, for a process that was just started."""
-        ...
-
-    async def end(self) -> None:
-        """End, as the process has."""
-        ...
 
 
 class BehindBalancer:
@@ -101,6 +83,9 @@ class Asking:
                 self.healthy = failed < UNHEALTHY_AFTER
             await asyncio.sleep(INTERVAL_SECONDS if self.healthy is not None else FIRST_INTERVAL_SECONDS)
 
+
+HealthCheck = BehindBalancer | Asking
+"""Checks a container for as long as its process lives."""
 
 Started = asyncio.subprocess.Process | ForkedProcess
 

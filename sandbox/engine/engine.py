@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
 from sandbox.balancing.everyday_load import Load
 from sandbox.call_log import CallLog
-from sandbox.control import object_in, refusal
+from sandbox.control import RefusedOrderError, one_of, switch
 from sandbox.engine.api import Answer, EngineApi
 from sandbox.engine.breaking import PATH
 from sandbox.engine.container import Container
@@ -31,7 +28,7 @@ from sandbox.tasks.runner import ProcessRunner
 from sandbox.tasks.scrape_targets import ScrapeTargets
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.routing import Route
 
 HEAD_FIRST_SECONDS = 0.1
 """Docker's Python client loses what comes in one piece with the head; a real engine is seldom so quick."""
@@ -134,9 +131,9 @@ class Engine:
 
 
 def compose_routes(stack: Stack) -> list[Route]:
-    """Return the route that shows the project and breaks it."""
+    """Return the routes that show the project and break it."""
 
-    async def show(_: Request) -> JSONResponse:
+    def show() -> object:
         containers = [
             {
                 "name": item.spec.name,
@@ -148,33 +145,25 @@ def compose_routes(stack: Stack) -> list[Route]:
             }
             for item in stack.containers
         ]
-        return JSONResponse({"url": stack.url, "containers": containers})
+        return {"url": stack.url, "containers": containers}
 
-    async def order(request: Request) -> JSONResponse:
-        asked = await object_in(request)
-        service = asked.get("service")
-        own = stack.of(service) if isinstance(service, str) else []
-        if not own:
-            return refusal(f"service must be one of: {', '.join(stack.services)}")
-        action, environment, policy = (
-            asked.get("action"),
-            asked.get("environment"),
-            asked.get("restart", USUALLY),
-        )
-        if action is not None:
-            if action not in ACTIONS:
-                return refusal(f"action must be one of: {', '.join(ACTIONS)}")
-            met = [ACTIONS[action](container) for container in own]
+    async def order(asked: Mapping[str, object]) -> None:
+        service = one_of(asked, "service", stack.services)
+        if asked.get("action") is not None:
+            break_with = ACTIONS[one_of(asked, "action", ACTIONS)]
+            met = [break_with(container) for container in stack.of(service)]
             if not any(met):
-                return refusal(f"no container of {service} runs")
-            return await show(request)
+                raise RefusedOrderError(f"no container of {service} runs")
+            return
+        environment, policy = asked.get("environment"), asked.get("restart", USUALLY)
         if not isinstance(environment, dict) or not all(
             isinstance(item, str) for item in environment.values()
         ):
-            return refusal('without an action, environment must be an object: {"NAME": "VALUE"}')
+            raise RefusedOrderError('without an action, environment must be an object: {"NAME": "VALUE"}')
         if not known_policy(policy):
-            return refusal(f'restart must be one of: {", ".join(POLICIES)}, or such as "on-failure:3"')
-        await stack.recreate(own[0].spec.service, environment, policy)
-        return await show(request)
+            raise RefusedOrderError(
+                f'restart must be one of: {", ".join(POLICIES)}, or such as "on-failure:3"'
+            )
+        await stack.recreate(service, environment, policy)
 
-    return [Route(PATH, show, methods=["GET"]), Route(PATH, order, methods=["POST"])]
+    return switch(PATH, show, order)

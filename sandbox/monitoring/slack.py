@@ -113,9 +113,8 @@ class Slack:
 
     async def _webhook(self, request: Request) -> Response:
         fault = self._faults.pop(0) if self._faults else {}
-        if fault and not fault.get("lose_reply"):
-            self._note(request, "webhook", {}, _fault_of(fault))
-            return _fault_reply(fault)
+        if refused := self._refused(request, "webhook", fault):
+            return refused
         message: Message = {}
         try:
             message = await request.json()
@@ -133,20 +132,27 @@ class Slack:
     async def _api(self, request: Request) -> Response:
         method = request.path_params["method"]
         fault = self._faults.pop(0) if self._faults else {}
-        if fault and not fault.get("lose_reply"):
-            self._note(request, method, {}, _fault_of(fault))
-            return _fault_reply(fault)
+        if refused := self._refused(request, method, fault):
+            return refused
         given: Message = {}
         try:
             given = await _arguments(request)
             _check_token(request)
-            self._check_scope(method)
             answer = {"ok": True, **self._do(method, given)}
         except RefusedError as refusal:
             answer = {"ok": False, "error": str(refusal)}
         self._note(request, method, given, answer.get("error"))
         headers = {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
         return _lost() if fault else JSONResponse(answer, headers=headers)
+
+    def _refused(self, request: Request, action: str, fault: dict[str, Any]) -> Response | None:
+        """Answer with a fault; None where there is none, or the call is carried out and only its reply is lost."""
+        if not fault or fault.get("lose_reply"):
+            return None
+        error = fault.get("error") or ("ratelimited" if fault["status"] == 429 else "fatal_error")
+        self._note(request, action, {}, error)
+        headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else {}
+        return JSONResponse({"ok": False, "error": error}, fault["status"], headers)
 
     def _note(self, request: Request, action: str, given: Message, error: str | None = None) -> None:
         """Log a call: to which channel, and which message of the product's it is."""
@@ -156,11 +162,9 @@ class Slack:
         kept = {name: value for name, value in asked.items() if value}
         self.log.add(Entry("slack", "slack", action, kept, caller, error))
 
-    def _check_scope(self, method: str) -> None:
+    def _do(self, method: str, given: Message) -> Message:
         if method in SCOPES and SCOPES[method] not in self.scopes:
             raise RefusedError("missing_scope")
-
-    def _do(self, method: str, given: Message) -> Message:
         match method:
             case "auth.test":
                 return WHO
@@ -258,15 +262,6 @@ def _object(value: object) -> Message:
         with suppress(ValueError):
             value = json.loads(value)
     return value if isinstance(value, dict) else {}
-
-
-def _fault_of(fault: dict[str, Any]) -> str:
-    return fault.get("error") or ("ratelimited" if fault["status"] == 429 else "fatal_error")
-
-
-def _fault_reply(fault: dict[str, Any]) -> Response:
-    headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else {}
-    return JSONResponse({"ok": False, "error": _fault_of(fault)}, fault["status"], headers)
 
 
 def _lost() -> Response:

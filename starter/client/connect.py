@@ -189,8 +189,12 @@ def codec_of(environment: Mapping[str, str]) -> Codec:
     Raises:
         CliError: they cannot be used.
     """
+    return Codec(_keys(environment))
+
+
+def _keys(environment: Mapping[str, str]) -> dict[str, bytes]:
     try:
-        return Codec(load_keys(environment))
+        return load_keys(environment)
     except InputError as error:
         raise of_error(error) from None
 
@@ -201,11 +205,8 @@ def public_keys(environment: Mapping[str, str]) -> list[str]:
     Raises:
         CliError: they cannot be used.
     """
-    try:
-        keys = load_keys(environment)
-    except InputError as error:
-        raise of_error(error) from None
-    return [public_line(key_id, key) for key_id, key in keys.items() if not isinstance(key, SealingKey)]
+    keys = _keys(environment).items()
+    return [public_line(key_id, key) for key_id, key in keys if not isinstance(key, SealingKey)]
 
 
 def _as_error(error: RPCError, address: str, namespace: str) -> CliError:

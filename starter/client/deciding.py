@@ -18,16 +18,13 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from runbook_model.messages import Answer, Instruction, Message
+from runbook_model.messages import Answer, Message
 from starter.caller import Caller
 from starter.client.connect import RPC_TIMEOUT, converse
-from starter.client.run_view import look
 from starter.client.runs import Run, describe
-from starter.client.signing import sign_order
-from starter.client.targets import ending, remediation_of
+from starter.client.targets import ending
 from starter.exits import CliError, Exit, bad_input, refused
 from starter.printing import answer, say
-from starter.signing import SigningOptions
 from workflows.decisions.endings import fix_of
 
 Which = Callable[[Client, str, str | None], Awaitable[Run]]
@@ -35,6 +32,9 @@ Sign = Callable[[Client, Run], Awaitable[Message | None]]
 
 WORKER_TIMEOUT = timedelta(seconds=3)
 """How long a worker has to answer before the decision is only recorded."""
+
+UPDATES = {"abort": "abort_run"}
+"""Updates that are called otherwise than the signals that do the same."""
 
 LATER = "recorded; takes effect when a worker is back"
 
@@ -85,10 +85,10 @@ async def decide(client: Client, run: Run, update: str, signal: str, decision: M
     return Decided(confirmed=False, detail=LATER)
 
 
-def say_decided(caller: Caller, run: Run, decided: Decided) -> None:
-    """Say what became of a decision."""
+def say_decided(caller: Caller, run: Run, decided: Decided, **more: object) -> None:
+    """Say what became of a decision; its JSON has more where more is known."""
     if caller.as_json:
-        answer(decided.document() | {"id": run.id})
+        answer(decided.document() | {"id": run.id, **more})
     else:
         say(decided.detail)
 
@@ -146,95 +146,47 @@ async def _as_error(client: Client, run: Run, error: RPCError) -> Exception:
     return refused(f"{ending(now)}: there is nothing left to decide")
 
 
-def hold(
-    caller: Caller, text: str, update: str, reason: str | None, signing: SigningOptions | None = None
-) -> None:
-    """Send ``pause`` or ``resume`` and say what came of it.
-
-    Raises:
-        CliError: there is no such run, it has ended, or refuses.
-    """
-    if reason and len(reason) > 2000:
-        raise bad_input("--reason is longer than 2000 characters")
-    order = Instruction(by=caller.name, reason=reason)
-    converse(lambda client: _hold(client, caller, text, update, order, signing))
-
-
-async def _hold(
-    client: Client,
+def send_message(
     caller: Caller,
     text: str,
-    update: str,
-    order: Instruction,
-    signing: SigningOptions | None,
-) -> None:
-    run = await remediation_of(client, text, caller.run_id)
-    if not run.is_open:
-        raise refused(f"{ending(run)}: there is nothing to {update}")
-    if signing and signing.active:
-        view = await look(client, run, caller.catalog)
-        signed = await sign_order(
-            client,
-            caller,
-            signing,
-            order,
-            kind="resume",
-            order={"reason": order.reason},
-            run=run,
-            first=run.procedure == "incident",
-            environment=run.environment,
-            service=run.service,
-            sequence=view.report.resumed if view.live else None,
-        )
-        if signed is None:
-            return
-        order = signed
-    say_decided(caller, run, await decide(client, run, update, update, order))
-
-
-def send_message(
-    caller: Caller, text: str, what: str, message: Message, which: Which, sign: Sign | None = None
+    what: str,
+    message: Message,
+    which: Which,
+    sign: Sign | None = None,
+    *,
+    durable: bool = False,
 ) -> None:
     """Send it and say what came of it; to an incident also while no worker lives.
 
     Args:
         caller: who sends it.
         text: the ID as it was given.
-        what: the update's name.
+        what: what a person calls it, which is the signal's name.
         message: what is sent.
         which: finds the run.
         sign: returns the message with its signature, or None where it was only printed.
+        durable: whether a procedure takes it too while no worker lives.
 
     Raises:
         CliError: there is no such run, it has ended, or refuses.
     """
-    converse(lambda client: _send(client, caller, text, what, message, which, sign))
 
-
-async def _send(
-    client: Client,
-    caller: Caller,
-    text: str,
-    what: str,
-    message: Message,
-    which: Which,
-    sign: Sign | None,
-) -> None:
-    run = await which(client, text, caller.run_id)
-    if not run.is_open:
-        raise refused(f"{ending(run)}: there is nothing to {what}")
-    if sign:
-        signed = await sign(client, run)
+    async def send(client: Client) -> None:
+        run = await which(client, text, caller.run_id)
+        if not run.is_open:
+            raise refused(f"{ending(run)}: there is nothing to {what}")
+        signed = await sign(client, run) if sign else message
         if signed is None:
             return
-        message = signed
-    say_decided(caller, run, await _decided(client, run, what, message))
+        update = UPDATES.get(what, what)
+        if durable or run.procedure == "incident":
+            decided = await decide(client, run, update, what, signed)
+        elif answered := await ask(client, run, update, signed):
+            decided = Decided(confirmed=True, detail=answered.detail, already=answered.already)
+        else:
+            raise CliError(
+                Exit.NOT_DONE, f"no worker answers for {run.id}", f"{what} it again once one is back"
+            )
+        say_decided(caller, run, decided)
 
-
-async def _decided(client: Client, run: Run, what: str, message: Message) -> Decided:
-    if run.procedure == "incident":
-        return await decide(client, run, what, what, message)
-    answered = await ask(client, run, what, message)
-    if answered is None:
-        raise CliError(Exit.NOT_DONE, f"no worker answers for {run.id}", f"{what} it again once one is back")
-    return Decided(confirmed=True, detail=answered.detail, already=answered.already)
+    converse(send)

@@ -8,7 +8,6 @@ from pathlib import Path
 from temporalio.client import Client
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
-from runbook_model.catalog.incident_policy import missing
 from runbook_model.errors import CatalogError, UnknownTargetError
 from runbook_model.names.procedures import PROCEDURES, installed
 from runbook_model.text.sentences import did_you_mean
@@ -142,11 +141,6 @@ def known_procedures(catalog: Catalog | None) -> set[str]:
 def here() -> set[str]:
     """Name those of the product and of the packages that are installed on this machine."""
     return {*PROCEDURES, *(entry.name for entry in installed())}
-
-
-def unknown_rows(catalog: Catalog) -> list[str]:
-    """Say which rows of the alert matrix name a procedure that neither this machine nor the catalog knows."""
-    return missing(catalog, here())
 
 
 def check_known_procedure(procedure: str, catalog: Path | None) -> None:

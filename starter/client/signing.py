@@ -115,13 +115,15 @@ async def sign_order(  # noqa: PLR0913 - each belongs to what is signed
         order: the fields that it is about.
         run: the run that takes it.
         first: whether the run goes on as new ones, so that the statement names the first.
-        fields: more fields of the statement, ``environment`` among them; ``sequence`` is None where no worker says it.
+        fields: more fields of the statement, or others than the run's ``environment`` and ``service``; ``sequence`` is None
+            where no worker says it.
 
     Raises:
         CliError: the key cannot sign, or no worker says the sequence.
     """
     if signing.elsewhere:
         return _read(signing, message)
+    fields = {"environment": run.environment, "service": run.service} | fields
     if not (signing.print_statement or signs_in(caller, signing, fields["environment"])):
         return message
     if "sequence" in fields and fields["sequence"] is None:

@@ -151,7 +151,10 @@ def _reviewed(stage: Stage) -> None:
     story_log = stage.story_log
     shelf = Path(stage.world.environment["RUNBOOK_REVIEWS"]) / ENVIRONMENT / SERVICE
     pages = sorted(shelf.glob("*.md"))
-    story_log.need("the review is written, as a page and as JSON", len(pages) == 1 and _has_json(pages[0]))
+    story_log.need(
+        "the review is written, as a page and as JSON",
+        len(pages) == 1 and pages[0].with_suffix(".json").exists(),
+    )
     page = pages[0].read_text()
     for line in page.splitlines()[:12]:
         if line.strip():
@@ -160,10 +163,6 @@ def _reviewed(stage: Stage) -> None:
     story_log.expect(
         "it names the alert, who had it, who approved, and what was changed", not unsaid, unsaid or ""
     )
-
-
-def _has_json(page: Path) -> bool:
-    return page.with_suffix(".json").exists()
 
 
 async def _sum_up(stage: Stage, ended: RunView) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from runbook_model.plans import Plan
 from starter.client.connect import ui_address
 from starter.client.run_view import RunView
-from starter.demo.outside import AwsCall
 from starter.demo.scenes import (
     FAILING,
     ask_and_approve,
@@ -109,7 +108,8 @@ async def _sum_up(stage: Stage, ended: RunView) -> None:
     changes = [call for call in made if call.changes]
     for call in changes:
         story_log.say(f"AWS change: {call.action} {call.parameters.get('taskDefinition', '')}".rstrip())
-    story_log.say(f"ledger of releases: {_marks(made)} tags")
+    marks = sum(len(call.parameters.get("tags", ())) for call in made if call.action == "TagResource")
+    story_log.say(f"ledger of releases: {marks} tags")
     await changed_exactly(stage, "UpdateService")
     whole = run.ended - run.started if run.ended else timedelta(0)
     story_log.say(f"from the request to the end: {span(whole)}")
@@ -124,10 +124,6 @@ def _lengths(ended: RunView) -> dict[str, timedelta]:
     first = {step.heading: step.started for step in reversed(steps)}
     ends = [*list(first.values())[::-1][1:], ended.run.ended or steps[-1].started]
     return {heading: end - first[heading] for heading, end in zip(reversed(first), ends, strict=True)}
-
-
-def _marks(made: list[AwsCall]) -> int:
-    return sum(len(call.parameters.get("tags", ())) for call in made if call.action == "TagResource")
 
 
 async def bad_release_terraform(stage: Stage) -> None:

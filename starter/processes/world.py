@@ -94,7 +94,8 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of everything that talks to this world."""
-        return {**_inherited(), **self._all["env"], **self._secrets}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+        return {**inherited, **self._all["env"], **self._secrets}
 
     @property
     def worker_log(self) -> Path:
@@ -213,10 +214,6 @@ class World:
     @property
     def _secrets(self) -> dict[str, str]:
         return {WEBHOOK_TOKEN: self._token} if self._token else {}
-
-
-def _inherited() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
 
 
 def _address(kept: socket.socket) -> str:

@@ -8,11 +8,10 @@ from sandbox.ecs.actions.tagging import read_tags
 from sandbox.ecs.answers.services import cluster_fields
 from sandbox.ecs.answers.tasks import task_fields
 from sandbox.ecs.deployments.life import TaskLives
-from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.model import Cluster, Task
-from sandbox.ecs.names import Fields, last_part
-from sandbox.ecs.protocol import page
-from sandbox.ecs.store import Store
+from sandbox.ecs.model import Cluster
+from sandbox.ecs.names import ApiError, Fields, invalid, last_part
+from sandbox.ecs.protocol import described, page
+from sandbox.ecs.store import Store, named
 
 MOST_DESCRIBED = 100
 
@@ -48,28 +47,23 @@ class TaskActions:
         if not 1 <= len(wanted) <= MOST_DESCRIBED:
             raise invalid(f"Between 1 and {MOST_DESCRIBED} tasks can be described at once.")
         tags = "TAGS" in parameters.get("include", ())
-        found, failures = [], []
-        for name in wanted:
-            task = self._find(cluster.tasks, name)
-            if task is None:
-                arn = name if name.startswith("arn:") else self._store.names.task(cluster.name, name)
-                failures.append({"arn": arn, "reason": "MISSING"})
-            else:
-                found.append(task_fields(self._store.names, cluster, task, tags=tags))
-        return {"tasks": found, "failures": failures}
+        names = self._store.names
+        return described(
+            "tasks",
+            wanted,
+            lambda name: named(cluster.tasks, name),
+            lambda task: task_fields(names, cluster, task, tags=tags),
+            lambda name: names.task(cluster.name, name),
+        )
 
     def stop(self, parameters: Fields) -> Fields:
         """Stop a task; its service replaces it."""
         cluster = self._store.cluster(parameters.get("cluster"))
-        task = self._find(cluster.tasks, parameters["task"])
+        task = named(cluster.tasks, parameters["task"])
         if task is None:
             raise invalid("The referenced task was not found.")
         self._lives.stop(task, "UserInitiated", parameters.get("reason", "Task stopped by user"))
         return {"task": task_fields(self._store.names, cluster, task)}
-
-    def _find(self, tasks: dict[str, Task], name: str) -> Task | None:
-        task = tasks.get(last_part(name))
-        return None if task and name.startswith("arn:") and name != task.arn else task
 
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -104,15 +98,14 @@ class ClusterActions:
 
     def describe(self, parameters: Fields) -> Fields:
         """Describe clusters; those that do not exist are ``failures``."""
-        found, failures = [], []
-        for name in parameters.get("clusters") or ["default"]:
-            cluster = self._store.clusters.get(last_part(name))
-            if cluster is None:
-                arn = self._store.names.cluster(last_part(name))
-                failures.append({"arn": arn, "reason": "MISSING"})
-            else:
-                found.append(cluster_fields(cluster, parameters.get("include", ())))
-        return {"clusters": found, "failures": failures}
+        names = map(last_part, parameters.get("clusters") or ["default"])
+        return described(
+            "clusters",
+            names,
+            self._store.clusters.get,
+            lambda cluster: cluster_fields(cluster, parameters.get("include", ())),
+            self._store.names.cluster,
+        )
 
     def list(self, parameters: Fields) -> Fields:
         """List the ARNs of the active clusters."""

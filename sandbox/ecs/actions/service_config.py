@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from sandbox.ecs.answers.services import ROLLED
-from sandbox.ecs.errors import invalid
 from sandbox.ecs.model import Service, TaskDefinition
-from sandbox.ecs.names import Fields, Names
+from sandbox.ecs.names import Fields, Names, invalid
 
 _NOT_SETTINGS = frozenset(
     {

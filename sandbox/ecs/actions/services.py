@@ -10,12 +10,11 @@ from sandbox.ecs.actions.tagging import read_tags
 from sandbox.ecs.answers.services import revision_fields, service_fields
 from sandbox.ecs.answers.tasks import brief_fields, service_deployment_fields
 from sandbox.ecs.deployments import rollout, shifting
-from sandbox.ecs.errors import ApiError, invalid, service_not_active
 from sandbox.ecs.limits import Pace
 from sandbox.ecs.model import Service, ServiceDeployment, TaskDefinition
-from sandbox.ecs.names import Fields, last_part
-from sandbox.ecs.protocol import page
-from sandbox.ecs.store import Store
+from sandbox.ecs.names import ApiError, Fields, invalid, service_not_active
+from sandbox.ecs.protocol import described, page
+from sandbox.ecs.store import Store, named
 from sandbox.ecs.strategies.checks import check_strategy
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -94,15 +93,13 @@ class ServiceActions:
             raise invalid("Services cannot be empty.")
         if len(names) > MOST_DESCRIBED:
             raise invalid(f"Services list may have at most {MOST_DESCRIBED} items.")
-        found, failures = [], []
-        for name in names:
-            service = cluster.services.get(last_part(name))
-            if service is None or (name.startswith("arn:") and name != service.arn):
-                arn = name if name.startswith("arn:") else self._store.names.arn(f"service/{name}")
-                failures.append({"arn": arn, "reason": "MISSING"})
-            else:
-                found.append(service_fields(service, tags="TAGS" in parameters.get("include", ())))
-        return {"services": found, "failures": failures}
+        return described(
+            "services",
+            names,
+            lambda name: named(cluster.services, name),
+            lambda service: service_fields(service, tags="TAGS" in parameters.get("include", ())),
+            lambda name: self._store.names.arn(f"service/{name}"),
+        )
 
     def list(self, parameters: Fields) -> Fields:
         """List the ARNs of a cluster's active services."""
@@ -170,14 +167,9 @@ class ServiceDeploymentActions:
     def describe(self, parameters: Fields) -> Fields:
         """Describe service deployments; those that do not exist are ``failures``."""
         arns = _checked(parameters["serviceDeploymentArns"], ":service-deployment/")
-        found, failures = [], []
-        for arn in arns:
-            both = self._find(arn)
-            if both is None:
-                failures.append({"arn": arn, "reason": "MISSING"})
-            else:
-                found.append(service_deployment_fields(*both))
-        return {"serviceDeployments": found, "failures": failures}
+        return described(
+            "serviceDeployments", arns, self._find, lambda both: service_deployment_fields(*both)
+        )
 
     def describe_revisions(self, parameters: Fields) -> Fields:
         """Describe service revisions; those that do not exist are ``failures``."""
@@ -187,10 +179,7 @@ class ServiceDeploymentActions:
             for service in self._store.services()
             for revision in service.revisions
         }
-        return {
-            "serviceRevisions": [revision_fields(*known[arn]) for arn in arns if arn in known],
-            "failures": [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known],
-        }
+        return described("serviceRevisions", arns, known.get, lambda both: revision_fields(*both))
 
     def stop(self, parameters: Fields) -> Fields:
         """Ask a service deployment to roll back or to stop where it is; asked again it continues with that."""

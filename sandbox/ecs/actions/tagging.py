@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from sandbox.ecs.answers.services import tag_list
-from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.names import Fields, last_part
+from sandbox.ecs.names import ApiError, Fields, invalid, last_part
 from sandbox.ecs.store import Store
 
 MOST_TAGS = 50

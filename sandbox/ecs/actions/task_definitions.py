@@ -7,9 +7,8 @@ import time
 
 from sandbox.ecs.actions.tagging import read_tags
 from sandbox.ecs.answers.services import tag_list, task_definition_fields
-from sandbox.ecs.errors import client_error, invalid
 from sandbox.ecs.model import TaskDefinition
-from sandbox.ecs.names import Fields, Names, last_part
+from sandbox.ecs.names import Fields, Names, client_error, invalid, last_part
 from sandbox.ecs.protocol import page
 from sandbox.ecs.store import Store, has_revision
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable, Coroutine
 
 from sandbox.ecs.limits import Pace, wait_after
 from sandbox.ecs.model import Deployment, Service, Task
-from sandbox.ecs.names import Names, new_task_id
+from sandbox.ecs.names import Names
 from sandbox.machine.tasks import ImageNotFoundError, RunningTask, TaskRunner, TaskSpec
 
 REPLACED = "ServiceSchedulerInitiated"
@@ -38,7 +39,7 @@ class TaskLives:
 
     def provision(self, service: Service, deployment: Deployment, tags: dict[str, str]) -> Task:
         """Add a task that waits to be placed."""
-        task_id = new_task_id()
+        task_id = uuid.uuid4().hex
         arn = self._names.task(service.cluster.name, task_id)
         task = Task(task_id, arn, service.name, deployment, deployment.id, tags, time.time())
         service.cluster.tasks[task_id] = task

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+
 from sandbox.ecs.answers.services import ROLLED, desired_count, revision_counts, without
 from sandbox.ecs.limits import Pace, failures_allowed
 from sandbox.ecs.model import Deployment, Revision, Rollback, Service, ServiceDeployment, TaskDefinition
-from sandbox.ecs.names import Fields, new_number, new_service_deployment_id
+from sandbox.ecs.names import Fields, new_number
 from sandbox.ecs.store import Store
 from sandbox.ecs.strategies.plan import because_of, plan_of
 
@@ -30,7 +32,7 @@ def begin(service: Service, definition: TaskDefinition, config: Fields, store: S
     service.steady = False
     if service.controller != "ECS":
         return
-    attempt_id = new_service_deployment_id()
+    attempt_id = secrets.token_urlsafe(15)
     configuration = dict(service.config["deploymentConfiguration"])
     service.service_deployments.append(
         ServiceDeployment(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.ecs.errors import invalid
-from sandbox.ecs.names import Fields
+from sandbox.ecs.names import Fields, invalid
 from sandbox.ecs.strategies.plan import SHIFTING
 
 MOST_HOOKS = 10

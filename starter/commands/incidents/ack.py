@@ -8,7 +8,6 @@ from runbook_model.messages import Instruction
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
 from starter.client.targets import page_of
-from starter.exits import bad_input
 from starter.target_options import reason_option, run_argument
 
 
@@ -22,6 +21,4 @@ def command(caller: Caller, run: str, *, reason: str | None) -> None:
     ID is ENVIRONMENT/SERVICE (the open incident, else the remediation) or a workflow id. Recorded even while no worker
     is running.
     """
-    if reason and len(reason) > 2000:
-        raise bad_input("--reason is longer than 2000 characters")
     send_message(caller, run, "acknowledge", Instruction(by=caller.name, reason=reason), page_of)

@@ -12,7 +12,7 @@ from starter.client.run_view import look
 from starter.client.runs import Run
 from starter.client.signing import sign_order
 from starter.client.targets import incident_of
-from starter.exits import bad_input
+from starter.names import Words
 from starter.signing import SigningOptions, takes_signing
 from starter.target_options import run_argument
 from workflows.incidents.report import IncidentReport
@@ -22,7 +22,9 @@ from workflows.incidents.report import IncidentReport
     "close", epilog=example("runbook close prod/ai-processor --root-cause 'the disk of db-2 was full'")
 )
 @run_argument
-@click.option("--root-cause", metavar="T", required=True, help="The root cause, for the review.")
+@click.option(
+    "--root-cause", metavar="T", type=Words(), required=True, help="The root cause, for the review."
+)
 @takes_signing()
 @takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, root_cause: str, signing: SigningOptions) -> None:
@@ -31,8 +33,6 @@ def command(caller: Caller, run: str, *, root_cause: str, signing: SigningOption
     ID is ENVIRONMENT/SERVICE or a workflow id. Refused while a procedure is running. The outcome is `recovered` only if
     alerts or readings show it.
     """
-    if not root_cause.strip() or len(root_cause) > 2000:
-        raise bad_input("--root-cause needs 1 to 2000 characters", "the review starts with it")
     closing = Closing(by=caller.name, root_cause=root_cause)
 
     async def sign(client: Client, run: Run) -> Closing | None:
@@ -46,8 +46,6 @@ def command(caller: Caller, run: str, *, root_cause: str, signing: SigningOption
             order={"root_cause": root_cause},
             run=run,
             first=True,
-            environment=run.environment,
-            service=run.service,
             sequence=report.closings if isinstance(report, IncidentReport) else None,
         )
 

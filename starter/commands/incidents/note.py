@@ -9,9 +9,8 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
 from starter.client.targets import page_of
 from starter.exits import bad_input
+from starter.names import Words
 from starter.target_options import run_argument
-
-LONGEST = {"impact": 2000, "root_cause": 2000, "eta": 200, "observation": 2000}
 
 
 @click.command(
@@ -22,10 +21,10 @@ LONGEST = {"impact": 2000, "root_cause": 2000, "eta": 200, "observation": 2000}
     ),
 )
 @run_argument
-@click.option("--impact", metavar="T", help="What users notice.")
-@click.option("--root-cause", metavar="T", help="The root cause.")
-@click.option("--eta", metavar="T", help="When it is expected to be over.")
-@click.option("--observation", metavar="T", help="What you saw.")
+@click.option("--impact", metavar="T", type=Words(), help="What users notice.")
+@click.option("--root-cause", metavar="T", type=Words(), help="The root cause.")
+@click.option("--eta", metavar="T", type=Words(200), help="When it is expected to be over.")
+@click.option("--observation", metavar="T", type=Words(), help="What you saw.")
 @takes_caller("--as", "--run", "--json")
 def command(caller: Caller, /, run: str, **known: str | None) -> None:
     """Add what you know; it appears in the next message, on the page and in the review.
@@ -36,7 +35,4 @@ def command(caller: Caller, /, run: str, **known: str | None) -> None:
     given = {name: text for name, text in known.items() if text}
     if not given:
         raise bad_input("nothing to add", "give --impact, --root-cause, --eta or --observation")
-    for name, text in given.items():
-        if len(text) > LONGEST[name]:
-            raise bad_input(f"--{name.replace('_', '-')} is longer than {LONGEST[name]} characters")
     send_message(caller, run, "note", Note.model_validate({"by": caller.name, **given}), page_of)

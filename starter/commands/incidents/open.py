@@ -17,8 +17,8 @@ from starter.client.known_targets import check_target
 from starter.client.run_view import start_document
 from starter.client.starting import warn_without_worker
 from starter.commands.remediation.start import check_procedure
-from starter.exits import bad_input, refused
-from starter.names import Pair
+from starter.exits import refused
+from starter.names import Pair, Words
 from starter.printing import answer, note, say
 from starter.target_options import takes_target
 
@@ -31,7 +31,7 @@ from starter.target_options import takes_target
     ),
 )
 @takes_target
-@click.option("--impact", metavar="T", help="What users notice.")
+@click.option("--impact", metavar="T", type=Words(), help="What users notice.")
 @click.option(
     "--procedure",
     metavar="P",
@@ -48,8 +48,6 @@ def command(caller: Caller, *, target: Pair, impact: str | None, procedure: str 
     check_target(caller.catalog, target)
     if procedure is not None:
         check_procedure(procedure, None, caller.catalog)
-    if impact and len(impact) > 2000:
-        raise bad_input("--impact is longer than 2000 characters")
     request = IncidentRequest(
         service=target.service,
         environment=target.environment,

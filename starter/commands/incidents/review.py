@@ -15,9 +15,8 @@ from activities.review.writing import write
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
-from starter.exits import bad_input
 from starter.names import short_id
-from starter.printing import answer, note, say
+from starter.printing import answer, note, say, write_file
 from starter.target_options import run_argument
 
 if TYPE_CHECKING:
@@ -48,10 +47,7 @@ def command(caller: Caller, run: str, output: Path | None) -> None:
     if output is None:
         answer(json.loads(review.to_json())) if caller.as_json else say(page(review).rstrip())
         return
-    try:
-        output.write_text(review.to_json() if caller.as_json else page(review), encoding="utf-8")
-    except OSError as error:
-        raise bad_input(f"{output}: cannot be written: {error.strerror}") from error
+    write_file(output, review.to_json() if caller.as_json else page(review))
     note(f"written to {output}")
 
 

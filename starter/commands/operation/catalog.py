@@ -13,16 +13,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from runbook_model.catalog.catalog import Catalog, load_catalog, parse_catalog
 from runbook_model.catalog.fields import Url
-from runbook_model.catalog.incident_policy import without_a_row
+from runbook_model.catalog.incident_policy import missing, without_a_row
 from runbook_model.catalog.prometheus import problem_of_address
 from runbook_model.discovered import Discovered, NotDiscovered
 from runbook_model.errors import CatalogError
 from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller
-from starter.client.known_targets import unknown_rows
+from starter.client.known_targets import here
 from starter.discovery.writing import write_catalog
 from starter.exits import CliError, Exit, bad_input
-from starter.printing import answer, note, say
+from starter.printing import answer, note, say, write_file
 
 ANSWER: TypeAdapter[Discovered | NotDiscovered] = TypeAdapter(Discovered | NotDiscovered)
 
@@ -56,7 +56,7 @@ def check(caller: Caller, file: Path | None) -> Exit:
         catalog = load_catalog(path)
     except CatalogError as error:
         return _wrong(caller, error.problems)
-    if unknown := unknown_rows(catalog):
+    if unknown := missing(catalog, here()):
         return _wrong(caller, [f"{path}: {problem}" for problem in unknown])
     counts = {
         "environments": len(catalog.environments),
@@ -124,10 +124,7 @@ def discover(
     written = write_catalog(found, environment)
     parse_catalog(written.text, str(output or "what was written"))
     if output is not None:
-        try:
-            output.write_text(written.text, encoding="utf-8")
-        except OSError as error:
-            raise bad_input(f"{output}: cannot be written: {error.strerror}") from error
+        write_file(output, written.text)
     targets = len(written.places) - len(written.left_out)
     if caller.as_json:
         answer(

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import click
 
-from runbook_model.catalog.catalog import load_catalog
-from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
+from starter.client.known_targets import read_catalog
 from starter.commands.operation.webhook import LISTEN
-from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
+from starter.exits import NAME_A_CATALOG, Exit, bad_input
 from starter.names import WholeNumber
 from starter.printing import note, say
 from starter.processes.listening import parse_address
@@ -62,10 +61,7 @@ def command(caller: Caller, *, data: str, port: int, listen: str) -> Exit:
     address = parse_address(listen)
     if caller.catalog is None:
         raise bad_input("a worker needs a catalog", NAME_A_CATALOG)
-    try:
-        load_catalog(caller.catalog)
-    except CatalogError as error:
-        raise of_error(error) from None
+    read_catalog(caller.catalog)
     machine = Machine(Path(data).expanduser().resolve(), caller.catalog.resolve(), port, address)
     try:
         with ends_in_order(machine):

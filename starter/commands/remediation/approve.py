@@ -14,13 +14,13 @@ from runbook_model.messages import Approval
 from runbook_model.text.plain_text import UNSAFE
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
-from starter.client.deciding import decide
+from starter.client.deciding import decide, say_decided
 from starter.client.run_view import RunView, look
 from starter.client.signing import shown_at, sign_answer
 from starter.client.targets import ending, waiting_at
-from starter.exits import Exit, bad_input, refused
-from starter.names import short_id
-from starter.printing import answer, console, line, note, on_terminal, say
+from starter.exits import Exit, refused
+from starter.names import Words, short_id
+from starter.printing import console, line, note, on_terminal, say
 from starter.signing import SigningOptions, takes_signing
 from starter.target_options import run_argument
 from starter.view.page import checkpoint
@@ -87,10 +87,15 @@ def _texts(value: object) -> Iterator[str]:
     ),
 )
 @run_argument
-@click.option("--option", metavar="O", help="The option to choose; needed if there are several.")
-@click.option("--comment", metavar="T", help="A comment, for the record.")
 @click.option(
-    "--plan-hash", metavar="H", help="Approve only the plan with this hash. Default: the current one."
+    "--option", metavar="O", type=Words(100), help="The option to choose; needed if there are several."
+)
+@click.option("--comment", metavar="T", type=Words(), help="A comment, for the record.")
+@click.option(
+    "--plan-hash",
+    metavar="H",
+    type=Words(200),
+    help="Approve only the plan with this hash. Default: the current one.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
 @takes_signing()
@@ -111,13 +116,6 @@ def command(
     approval is for exactly that plan; if the plan changes before it is carried out, the run asks again. Where decisions are
     signed, all that is signed is shown first.
     """
-    for what, text, longest in (
-        ("--comment", comment, 2000),
-        ("--option", option, 100),
-        ("--plan-hash", plan_hash, 200),
-    ):
-        if text and len(text) > longest:
-            raise bad_input(f"{what} is longer than {longest} characters")
     approval = Approval(by=caller.name, plan_hash=plan_hash, option=option, comment=comment)
     return converse(lambda client: _approve(client, caller, run, approval, signing, yes=yes))
 
@@ -146,12 +144,8 @@ async def _approve(
     signed = await sign_answer(client, caller, signing, gate, approval.option, approval)
     if signed is None:
         return Exit.DONE
-    approval = signed
-    decided = await decide(client, run, "decide", "approve", approval)
-    if caller.as_json:
-        answer(decided.document() | {"id": run.id, "plan_hash": approval.plan_hash})
-    else:
-        say(decided.detail)
+    decided = await decide(client, run, "decide", "approve", signed)
+    say_decided(caller, run, decided, plan_hash=signed.plan_hash)
     return Exit.DONE
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from runbook_model.messages import Instruction
 from starter.caller import Caller, example, takes_caller
-from starter.client.deciding import hold
+from starter.client.deciding import send_message
+from starter.client.targets import remediation_of
 from starter.target_options import reason_option, run_argument
 
 
@@ -19,4 +21,5 @@ def command(caller: Caller, run: str, *, reason: str | None) -> None:
     ID is ENVIRONMENT/SERVICE or a workflow id. Measurements and approvals continue; no change starts until `runbook
     resume`.
     """
-    hold(caller, run, "pause", reason)
+    order = Instruction(by=caller.name, reason=reason)
+    send_message(caller, run, "pause", order, remediation_of, durable=True)

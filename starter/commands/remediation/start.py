@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import click
 from temporalio.client import Client
 
 from activities.telemetry.telemetry import root_span
+from runbook_model.authority.shown import plan_hash
 from runbook_model.messages import ProcedureRequest, RollbackRequest, StartSignature
-from runbook_model.names.ids import remediation_id
-from runbook_model.reports import Outcome
+from runbook_model.names.ids import plan_id, remediation_id
+from runbook_model.reports import Outcome, Problem, Report
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
 from starter.client.incidents import of_incident
 from starter.client.known_targets import check_known_procedure, check_target
-from starter.client.run_view import start_document
+from starter.client.run_view import RunView, start_document
 from starter.client.runs import Run, describe
 from starter.client.signing import sign_order
 from starter.client.starting import begin, first_answer, make_room, wait_for_end, warn_without_worker
-from starter.exits import Exit, bad_input
+from starter.exits import CliError, Exit, bad_input
 from starter.names import Pair
-from starter.printing import answer, note, say, show
+from starter.printing import answer, console, note, say, show
 from starter.signing import SigningOptions, takes_signing
 from starter.target_options import reason_option, takes_target
-from starter.view.page import render
-from starter.view.planning import plan_only, refusal
+from starter.view.page import plan, render
+from workflows.page.options import PLANNED_WITHIN
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,6 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
     """
     check_procedure(procedure, to, caller.catalog)
     check_target(caller.catalog, target)
-    if reason and len(reason) > 2000:
-        raise bad_input("--reason is longer than 2000 characters")
     fields = {
         "service": target.service,
         "environment": target.environment,
@@ -117,13 +119,28 @@ async def _start(
     with root_span("runbook start", target | {"runbook.procedure": procedure}) as trace_id:
         request = request.model_copy(update={"trace_id": trace_id})
         if options.plan:
-            return await plan_only(client, caller, procedure, request)
+            return await _plan_only(client, caller, procedure, request)
         if options.replace:
             await make_room(client, request)
         request = await of_incident(client, request)
-        run_id = await begin(client, procedure, request)
-        await _sign(client, caller, procedure, request, options.signing, run_id)
-    return await _report(client, caller, procedure, request, options, run_id)
+        run = await _begin(client, procedure, request)
+        await _sign(client, caller, procedure, request, options.signing, run)
+    return await _report(client, caller, procedure, request, options, run)
+
+
+async def _begin(
+    client: Client,
+    procedure: str,
+    request: ProcedureRequest,
+    *,
+    workflow_id: str | None = None,
+    at_most: timedelta | None = None,
+) -> Run:
+    id_ = workflow_id or remediation_id(request.environment, request.service)
+    run_id = await begin(client, procedure, request, workflow_id=id_, at_most=at_most)
+    run = await describe(client, id_, run_id)
+    assert run is not None
+    return run
 
 
 async def _sign(
@@ -132,13 +149,11 @@ async def _sign(
     procedure: str,
     request: ProcedureRequest,
     signing: SigningOptions,
-    run_id: str,
+    run: Run,
 ) -> None:
     """Sign the start over the run id that it returned, so that it counts as this person's."""
     if not signing.active:
         return
-    run = await describe(client, remediation_id(request.environment, request.service), run_id)
-    assert run is not None
     signed = await sign_order(
         client,
         caller,
@@ -147,8 +162,6 @@ async def _sign(
         kind="start",
         order={"requested_by": request.requested_by},
         run=run,
-        environment=request.environment,
-        service=request.service,
         procedure=procedure,
         requester=request.requested_by,
     )
@@ -162,20 +175,18 @@ async def _report(
     procedure: str,
     request: ProcedureRequest,
     options: StartOptions,
-    run_id: str,
+    run: Run,
 ) -> Exit:
     """Say what was started, and with ``--wait`` how it ended."""
     names = {"procedure": procedure, "service": request.service, "environment": request.environment}
-    started = start_document(client, remediation_id(request.environment, request.service), run_id, names)
-    run = await describe(client, started["id"], run_id)
-    assert run is not None
+    started = start_document(client, run.id, run.run_id, names)
     served = await warn_without_worker(client, request.environment)
     if served and not options.wait:
         await _check_admitted(client, run, caller.catalog)
     write = note if caller.as_json else say
     if not (caller.as_json and not options.wait):
         short = f"{request.environment}/{request.service}"
-        write(f"started {started['id']} (run {run_id})")
+        write(f"started {run.id} (run {run.run_id})")
         write(f"  follow:  runbook watch {short}")
         write(f"  approve: runbook approve {short} --as SOMEBODY")
         write(f"  abort:   runbook abort {short} --reason WHY")
@@ -193,8 +204,7 @@ async def _report(
         answer(view.document(client))
     else:
         show(render(view))
-    if view.report.outcome is Outcome.REFUSED:
-        raise refusal(view)
+    _check_not_refused(view)
     return view.exit_code
 
 
@@ -205,5 +215,67 @@ async def _check_admitted(client: Client, run: Run, catalog: Path | None) -> Non
         CliError: it was refused.
     """
     view = await first_answer(client, run, catalog)
-    if view and view.report.outcome is Outcome.REFUSED:
-        raise refusal(view)
+    if view:
+        _check_not_refused(view)
+
+
+async def _plan_only(client: Client, caller: Caller, procedure: str, request: ProcedureRequest) -> Exit:
+    """Start a run that only plans, wait for it and print the plan.
+
+    Raises:
+        CliError: it was refused or failed, or no worker took it.
+    """
+    workflow_id = plan_id(request.environment, request.service, procedure, uuid4().hex[:8])
+    run = await _begin(client, procedure, request, workflow_id=workflow_id, at_most=PLANNED_WITHIN)
+    await warn_without_worker(client, request.environment)
+    view = await wait_for_end(client, run)
+    _check_planned(view)
+    if caller.as_json:
+        answer(_plan_document(view.report))
+    else:
+        _print_plan(view.report)
+    return view.exit_code
+
+
+def _plan_document(report: Report) -> dict[str, Any]:
+    """Return the JSON of ``start --plan``."""
+    planned = report.plan
+    if planned is None:
+        return {"plan": None, "plan_hash": None, "release": None, "calls": [], "summary": report.summary}
+    return {
+        "plan": planned.model_dump(mode="json"),
+        "plan_hash": report.plan_hash,
+        "release": {"from": planned.before.revision, "to": planned.after.revision}
+        if planned.before and planned.after
+        else None,
+        "calls": [call.model_dump(mode="json") for call in planned.calls],
+        "summary": report.summary,
+    }
+
+
+def _check_not_refused(view: RunView) -> None:
+    """Say of a run that was refused what is wrong with what was asked, or who does not allow it."""
+    if view.report.outcome is Outcome.REFUSED:
+        problem = view.report.error or Problem(kind="policy", message=view.report.summary)
+        raise CliError(view.exit_code, problem.message, problem.fix)
+
+
+def _check_planned(view: RunView) -> None:
+    report = view.report
+    _check_not_refused(view)
+    if view.exit_code is Exit.DONE:
+        return
+    problem = report.error or Problem(kind="error", message=report.summary)
+    if problem.kind == "timed-out":
+        why = f"no plan within {PLANNED_WITHIN.seconds // 60} minutes"
+        problem = Problem(kind=problem.kind, message=why, fix=f"is a worker serving {report.environment}?")
+    message = f"no plan: {problem.message.rstrip('.')} ({view.run.id})"
+    raise CliError(view.exit_code, message, problem.fix)
+
+
+def _print_plan(report: Report) -> None:
+    if report.plan is None:
+        say(report.summary)
+        return
+    console().print(*plan(report.plan, report.plan_hash or plan_hash(report.plan)), sep="\n")
+    say("nothing was changed")

@@ -48,7 +48,7 @@ def command(caller: Caller, run: str) -> Exit:
 async def _watch(client: Client, caller: Caller, text: str) -> Exit:
     run = await page_of(client, text, caller.run_id)
     if caller.as_json:
-        view = await watch_silently(client, run, caller.catalog)
+        view = await wait_for_end(client, run, caller.catalog)  # the page is for a program
         answer(view.document(client))
     elif on_terminal():
         view = await watch_live(client, run, caller.catalog)
@@ -80,11 +80,6 @@ def fitting(lines: list[Text], height: int) -> list[Text]:
     if len(lines) <= room:
         return lines
     return [*lines[:HEAD_LINES], Text("…", style="dim"), *lines[len(lines) - (room - HEAD_LINES - 1) :]]
-
-
-async def watch_silently(client: Client, run: Run, catalog: Path | None) -> RunView:
-    """Wait for the end; the page is for a program."""
-    return await wait_for_end(client, run, catalog)
 
 
 async def watch_plainly(client: Client, run: Run, catalog: Path | None) -> RunView:

@@ -125,12 +125,8 @@ def grouped(checks: Iterable[Check]) -> list[list[Check]]:
     """Put together what says the same of the same place."""
     groups: dict[tuple[object, ...], list[Check]] = {}
     for check in checks:
-        groups.setdefault(_text_key(check), []).append(check)
+        groups.setdefault((_where(check), check.ok, check.detail, check.fix), []).append(check)
     return list(groups.values())
-
-
-def _text_key(check: Check) -> tuple[object, ...]:
-    return (_where(check), check.ok, check.detail, check.fix)
 
 
 def _where(check: Check) -> str:

@@ -18,8 +18,8 @@ from starter.client.run_view import stamp
 from starter.client.runs import Run
 from starter.client.signing import approvals_of, sign_order, signs_in
 from starter.exits import bad_input
-from starter.names import Pair
-from starter.printing import answer, clock, note, on_terminal, say, show_rows
+from starter.names import Pair, Words
+from starter.printing import answer, clock, list_rows, note
 from starter.signing import KEY, SigningOptions, takes_signing
 from starter.target_options import target_argument
 from workflows.decisions.rollback.plan import find_release
@@ -62,7 +62,7 @@ def list_releases(caller: Caller, target: Pair) -> None:
 @target_argument
 @click.argument("release", metavar="RELEASE")
 @click.argument("judgement", metavar="good|bad", type=click.Choice(["good", "bad"]))
-@click.option("--reason", metavar="T", required=True, help="Why, for the record.")
+@click.option("--reason", metavar="T", type=Words(), required=True, help="Why, for the record.")
 @click.option(
     "--with",
     "joined",
@@ -88,8 +88,6 @@ def mark_release(
     """
     if not (0 < len(release) <= 500 and release.isprintable()):
         raise bad_input("RELEASE needs a revision, family:revision, ARN, image tag or digest")
-    if not reason.strip() or len(reason) > 2000:
-        raise bad_input("--reason needs 1 to 2000 characters", "say why, for the record")
     request = _request(caller, target).model_copy(
         update={"release": release, "judgement": judgement, "reason": reason}
     )
@@ -152,11 +150,8 @@ async def _show(client: Client, caller: Caller, request: LedgerRequest) -> None:
 def _print(caller: Caller, page: LedgerPage) -> None:
     if caller.as_json:
         answer(document(page))
-    elif on_terminal():
-        show_rows(COLUMNS, [(_row(entry), _colour(entry)) for entry in page.entries])
     else:
-        for entry in page.entries:
-            say("\t".join(_row(entry)))
+        list_rows(COLUMNS, [(_row(entry), _colour(entry)) for entry in page.entries])
 
 
 def document(page: LedgerPage) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ from starter.client.standing import (
 )
 from starter.exits import CliError, bad_input
 from starter.names import WholeNumber, parse_pair
-from starter.printing import answer, clock, note, on_terminal, say, show_rows
+from starter.printing import answer, clock, list_rows, note, say, write_file
 from starter.signing import KEY, SigningOptions, takes_signing
 
 COLUMNS = ("name", "targets", "procedures", "calls", "most tasks", "until", "signed by")
@@ -126,7 +126,7 @@ def sign(  # noqa: PLR0913 - what an order says, each an option
         _explain(found.order)
         if signing.print_statement:
             if not file.exists():
-                _keep(file, found)
+                write_file(file, found.model_dump_json(indent=2) + "\n")
             say(statement.text())
             return
         if not signing.key:
@@ -208,14 +208,6 @@ def _explain(order: StandingOrder) -> None:
     note(f"  {', '.join(order.actions)}; {tasks}")
 
 
-def _keep(path: Path, found: StandingFile) -> None:
-    """Write the order, so that what is signed elsewhere finds it."""
-    try:
-        path.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise bad_input(f"{path}: cannot be written: {error.strerror}") from None
-
-
 @command.command(
     "list",
     short_help="List standing statements, and who signed them.",
@@ -241,11 +233,8 @@ def list_standing(caller: Caller, folder: Path | None) -> None:
             note(str(error))
     if caller.as_json:
         answer([_document(path, file) for path, file in found])
-    elif on_terminal():
-        show_rows(COLUMNS, [(_row(path, file), _colour(file)) for path, file in found])
     else:
-        for path, file in found:
-            say("\t".join(_row(path, file)))
+        list_rows(COLUMNS, [(_row(path, file), _colour(file)) for path, file in found])
 
 
 def _document(path: Path, file: StandingFile) -> dict[str, Any]:

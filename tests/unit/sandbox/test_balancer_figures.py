@@ -8,7 +8,7 @@ from sandbox.aws.calls import Call
 from sandbox.aws.elbv2 import SimulatedBalancing
 from sandbox.aws.metric_data import is_ours, metric_data
 from sandbox.balancing.figures import LAG_SECONDS, PERIOD_SECONDS, Figures, statistic
-from sandbox.ecs.errors import ApiError
+from sandbox.ecs.names import ApiError
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop/0123456789abcdef"
 START = 1_800_000_000

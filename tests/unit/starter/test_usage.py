@@ -140,7 +140,7 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
         (["abort", "prod/a", "--reason", "x", "--keep", "--undo"], "exclude each other"),
         (["abort", "prod/a"], "Missing option '--reason'"),
         (["abort", "prod/a", "--reason", " "], "--reason has an empty value"),
-        (["abort", "prod/a", "--reason", "r" * 2001], "say why"),
+        (["abort", "prod/a", "--reason", "r" * 2001], "--reason is longer than 2000 characters"),
         (["approve", "prod/a", "--as", "a\nb"], "is not a name"),
         (["show", "prod/a", "--run", "no-uuid"], "not the id of a run"),
         (["list", "--service", 'x" OR 1=1'], "cannot be the name of a service"),
@@ -148,7 +148,10 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
         (["release", "mark", "prod/a", "1.0.0", "fine", "--reason", "x"], "is not one of 'good', 'bad'"),
         (["release", "mark", "prod/a", "1.0.0", "good"], "Missing option '--reason'"),
         (["release", "mark", "prod/a", "1.0.0", "bad", "--reason", ""], "--reason has an empty value"),
-        (["release", "mark", "prod/a", "1.0.0", "bad", "--reason", "r" * 2001], "say why"),
+        (
+            ["release", "mark", "prod/a", "1.0.0", "bad", "--reason", "r" * 2001],
+            "--reason is longer than 2000 characters",
+        ),
         (["release", "mark", "prod/a", "a\nb", "bad", "--reason", "x"], "RELEASE needs a revision"),
         (
             ["start", "rollback", "--service", "a", "--environment", "b", "--reason", "r" * 2001],

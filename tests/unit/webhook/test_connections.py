@@ -6,13 +6,11 @@ from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
-import uvicorn
 
 from starter.exits import CliError
 from starter.processes.connections import (
     ConnectionLimits,
     Connections,
-    guarded,
     source_of,
     trusted_proxies,
 )
@@ -29,11 +27,8 @@ async def serving(trusted=(), **limits):
     limits = {"head_seconds": PATIENT, "request_seconds": PATIENT} | limits
     table = Connections(ConnectionLimits(**limits), trusted)
     webhook = Webhook()
-    config = uvicorn.Config(
-        webhook.application, http=guarded(table), log_config=None, access_log=False, lifespan="off"
-    )
     listening = asyncio.Event()
-    server = Server(config, listening.set)
+    server = Server(webhook.application, table, listening.set)
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:
         running = asyncio.create_task(server.serve(sockets=[listener]))
         await listening.wait()
