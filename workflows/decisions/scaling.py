@@ -7,14 +7,15 @@ from runbook_model.catalog.target import Target
 from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.releases.capacity import Capacity
-from runbook_model.releases.release import Fence, Release, ReleaseHistory
+from runbook_model.releases.release import ReleaseHistory
 from runbook_model.reports import Ending, Outcome, Problem, Report, Task
 from runbook_model.text.durations import format_duration
 from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.errors import out_of_resources
-from workflows.decisions.rollback.plan import may_bring_another_image
-from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
+from workflows.decisions.rollback.plan import RollbackPlan, Way, may_bring_another_image
+from workflows.decisions.rollback.releases import cannot_roll, cannot_roll_back, refuse, refused
+from workflows.decisions.rollback.shifting import left_behind, updating
 
 GROWS = "scale-up"
 """The way on where more tasks do not help, or cannot be had."""
@@ -104,41 +105,50 @@ def _take_back(target: Target, capacity: Capacity, to: int, hold: str) -> Follow
     return Follow(kind="take-back", what=what, calls=(calls.scale(target, back),), within=within)
 
 
-class RestartPlan(Plan):
-    """How a service is restarted."""
+class RestartPlan(RollbackPlan):
+    """How a service is restarted: its own release is put there once more."""
 
-    before: Release
-    after: Release
-    fence: Fence
+    way: Way = "force"
 
 
 def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ...]) -> RestartPlan | Ending:
     """Plan to force a new deployment of what runs; a deployment under way is never fought."""
-    if problem := cannot_deploy(history):
+    if problem := cannot_deploy(target, history):
         return refuse(problem)
-    return RestartPlan(
+    whole = ("A restart is a whole deployment of this service.",) if history.service.shifting else ()
+    plan = RestartPlan(
         headline=f"Restart {target.service} in {target.environment} on {history.current.name}",
         calls=(calls.force(target),),
         before=history.current,
         after=history.current,
-        because=because,
+        because=(*because, *whole),
         not_restored=(
             "The cause is not fixed; fresh tasks may fail again.",
             *may_bring_another_image(history),
         ),
         fence=history.service.fence,
     )
+    return updating(history, plan)
 
 
-def cannot_deploy(history: ReleaseHistory) -> Problem | None:
-    """Say why nothing can be deployed now: no rolling deployments, or one that is under way."""
+def cannot_deploy(target: Target, history: ReleaseHistory) -> Problem | None:
+    """Say why nothing can be deployed now: it is not ours to deploy, or a deployment is under way or left revisions behind."""
+    return cannot_roll_back(history.service) or _being_deployed(target, history) or left_behind(history)
+
+
+def cannot_deploy_rolling(target: Target, history: ReleaseHistory) -> Problem | None:
+    """Say why nothing can be deployed now where only rolling deployments may be."""
+    return cannot_roll(history.service) or _being_deployed(target, history)
+
+
+def _being_deployed(target: Target, history: ReleaseHistory) -> Problem | None:
     latest = history.latest
-    if latest and latest.status not in {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
-        under_way = Problem(
-            kind="policy",
-            message=f"{latest.release.name} is being deployed",
-            fix="wait for its end, or roll back",
-        )
-    else:
-        under_way = None
-    return cannot_roll(history.service) or under_way
+    if latest is None or latest.status in {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
+        return None
+    if latest.shift is None:
+        why = f"{latest.release.name} is being deployed"
+        return Problem(kind="policy", message=why, fix="wait for its end, or roll back")
+    why = f"{latest.release.name} is being deployed: {latest.shift.summary(latest.status)}"
+    takes_back = f", or take it back by a stop: runbook start rollback {target.key}"
+    can_stop = latest.under_way and not latest.cleaning_up
+    return Problem(kind="policy", message=why, fix=f"wait for its end{takes_back if can_stop else ''}")

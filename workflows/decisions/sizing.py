@@ -8,9 +8,12 @@ from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.releases.capacity import TaskChange
 from runbook_model.releases.release import Fence, Release, ReleaseHistory
+from runbook_model.releases.shifting import Shifting
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskSize
+from workflows.decisions.rollback.plan import RollbackPlan
 from workflows.decisions.rollback.releases import refuse, refused
+from workflows.decisions.rollback.shifting import updating
 from workflows.decisions.scaling import cannot_deploy
 
 FARGATE = {
@@ -34,6 +37,8 @@ class SizePlan(Plan):
     size: TaskSize
     """What tasks have."""
     change: TaskChange
+    shifting: Shifting | None = None
+    """How the service's deployments shift traffic, where they do."""
 
     @property
     def was(self) -> str:
@@ -95,21 +100,39 @@ def size_plan(
     target: Target, history: ReleaseHistory, size: TaskSize, change: TaskChange, reasons: Reasons
 ) -> SizePlan | Ending:
     """Plan to register a copy of what runs that gives its tasks more, and to update the service to it."""
-    if problem := cannot_deploy(history):
+    if problem := cannot_deploy(target, history):
         return refuse(problem)
     if why := _held_back(size, change):
         return refused("policy", why)
+    deployment = updating(history, _update(history))
     return SizePlan(
         headline=headline(target, size, change),
         calls=_calls(target, history.current, change),
         before=history.current,
         fence=history.service.fence,
-        because=reasons.because,
+        because=(*reasons.because, *deployment.because),
         not_restored=(CAUSE_STAYS, *reasons.not_restored),
-        follows=(put_back(calls.deploy(target, history.current), history.current),),
+        follows=(put_back(calls.deploy(target, history.current), history.current), *deployment.follows),
         needs_yes=reasons.needs_yes,
+        essence=deployment.essence,
         size=size,
         change=change,
+        shifting=deployment.shifting,
+    )
+
+
+def as_update(plan: SizePlan, release: Release) -> RollbackPlan | None:
+    """Return the update to bigger tasks as those of rollbacks are known; None where no traffic is shifted."""
+    if plan.shifting is None:
+        return None
+    return RollbackPlan(
+        headline=plan.headline,
+        calls=(),
+        before=plan.before,
+        after=release,
+        fence=plan.fence,
+        way="register",
+        shifting=plan.shifting,
     )
 
 
@@ -137,6 +160,12 @@ def fell_short(size: TaskSize, change: TaskChange) -> str | None:
             for setting in settings - {change.value}
         ]
     return ", ".join(lacks) or None
+
+
+def _update(history: ReleaseHistory) -> RollbackPlan:
+    """Return the update to a copy of what runs, which says the same as that of a rollback."""
+    current, fence = history.current, history.service.fence
+    return RollbackPlan(headline="", calls=(), before=current, after=current, fence=fence, way="register")
 
 
 def _calls(target: Target, current: Release, change: TaskChange) -> tuple[PlannedCall, ...]:

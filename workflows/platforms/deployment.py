@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -22,8 +23,10 @@ OF_TROUBLE = ("unable", "unhealthy", "fail")
 NOT_MADE = Undone(detail="nothing to undo: the change was not made")
 
 
-async def force_deployment(run: Run, release: Release, fence: Fence) -> Deployed:
-    """Start fresh tasks of the release that runs."""
+async def force_deployment(
+    run: Run, release: Release, fence: Fence, undo: Callable[[], Awaitable[Undone]] | None = None
+) -> Deployed:
+    """Start fresh tasks of the release that runs; without an undo they stay."""
     return await run.page.change(
         f"Force a new deployment of {release.name}",
         EcsChanges.force_deployment,
@@ -31,7 +34,7 @@ async def force_deployment(run: Run, release: Release, fence: Fence) -> Deployed
         action="UpdateService",
         before=release.name,
         after=f"{release.name}, fresh tasks",
-        undo=_fresh_tasks_stay,
+        undo=undo or _fresh_tasks_stay,
     )
 
 

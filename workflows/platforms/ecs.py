@@ -13,13 +13,15 @@ from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.readings import Sample
 from runbook_model.measured.symptoms import LogsRead, UtilizationRead
 from runbook_model.releases.release import Release
-from runbook_model.releases.rollout import Phase
+from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending
 from workflows.decisions.database import DatabaseSigns, signs_of
 from workflows.decisions.diagnosis import Diagnosis, classify_service_down
 from workflows.decisions.scaling import RestartPlan, plan_restart
 from workflows.platforms.deployment import await_steady, force_deployment, hand_over, unless_replaced
 from workflows.platforms.platform import Outage, Platform, Running, Surroundings
+from workflows.platforms.shifting import await_traffic
+from workflows.platforms.whole_deployment import follow, restart_whole
 
 if TYPE_CHECKING:
     from activities.ecs.changes import Deployed
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 class Ecs(Platform):
     """A service on ECS."""
+
+    _arrived: Rollout | None = None
+    """How a restart of this run has arrived."""
 
     async def read_running(self, words: str) -> Running:
         """Read what runs."""
@@ -77,13 +82,21 @@ class Ecs(Platform):
 
     async def restart(self, plan: RestartPlan) -> Deployed:
         """Force a new deployment."""
+        if plan.shifting:
+            return await restart_whole(self.run, plan)
         return await force_deployment(self.run, plan.before, plan.fence)
 
-    async def await_restarted(self, plan: RestartPlan, made: Deployed) -> datetime | Ending:  # noqa: ARG002
-        """Wait until only fresh tasks run."""
-        rollout = await await_steady(self.run, "Wait until only fresh tasks run", made)
+    async def await_restarted(self, plan: RestartPlan, made: Deployed) -> datetime | Ending:
+        """Wait until only fresh tasks run, or have all traffic."""
+        if plan.shifting:
+            rollout = await await_traffic(self.run, plan, made)
+        else:
+            rollout = await await_steady(self.run, "Wait until only fresh tasks run", made)
+        self._arrived = rollout
         return rollout.at if rollout.phase is Phase.STEADY else await hand_over(self.run, rollout)
 
-    async def unless_replaced(self, plan: RestartPlan, ending: Ending) -> Ending:
-        """Look once more that what was verified still runs."""
+    async def unless_replaced(self, plan: RestartPlan, made: Deployed, ending: Ending) -> Ending:
+        """Look once more that what was verified still runs, to the end of a deployment that shifts traffic."""
+        if plan.shifting:
+            return await follow(self.run, plan, made, self._arrived, ending)
         return await unless_replaced(self.run, plan.before, ending)

@@ -117,6 +117,6 @@ class Platform(ABC):
     async def await_restarted(self, plan: Any, made: Any) -> datetime | Ending:
         """Wait until only what was restarted runs; returns since when, or how it ends where it does not come up."""
 
-    async def unless_replaced(self, plan: Any, ending: Ending) -> Ending:  # noqa: ARG002 - not every platform can tell
+    async def unless_replaced(self, plan: Any, made: Any, ending: Ending) -> Ending:  # noqa: ARG002 - not every platform can tell
         """Return the ending, or another one where something else runs by now than was verified."""
         return ending

@@ -107,8 +107,15 @@ async def unless_ended(stop: Awaitable[R]) -> R | None:
         raise
 
 
-async def undo_shift(run: Run, plan: RollbackPlan, ours: Release) -> Undone:
-    """Take an update back: a stop while its old tasks run, else another update; somebody else's is left alone."""
+async def undo_shift(run: Run, plan: RollbackPlan, ours: Release, made: Deployed | None = None) -> Undone:
+    """Take an update back: a stop while its old tasks run, else another update; somebody else's is left alone.
+
+    Args:
+        run: whose update it is.
+        plan: what it was planned as.
+        ours: the release that it brings.
+        made: the deployment that it came to, where another one of the same release may have been started since.
+    """
     page, registered = run.page, plan.way == "register"
     words = "Read how far the deployment is"
     history = await page.read(words, EcsActivities.read_history, run.target)
@@ -117,6 +124,8 @@ async def undo_shift(run: Run, plan: RollbackPlan, ours: Release) -> Undone:
         return NOT_MADE
     if latest is None or latest.release.task_definition != ours.task_definition:
         return not_undone("another release was deployed meanwhile")
+    if made and made.service_deployment not in {None, latest.arn}:
+        return not_undone("another deployment was started meanwhile")
     if latest.under_way and not latest.cleaning_up:
         stop = StopDeployment(
             target=run.target,

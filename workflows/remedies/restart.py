@@ -54,4 +54,4 @@ async def restart_and_verify(
     ending = await verified_or_handed_over(
         run, lambda: verified(run, agreed, since, baseline), agreed.headline
     )
-    return await platform.unless_replaced(agreed, ending)
+    return await platform.unless_replaced(agreed, made, ending)

@@ -13,12 +13,12 @@ from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
 from runbook_model.releases.capacity import TaskChange
 from runbook_model.releases.release import Release, ReleaseHistory
-from runbook_model.releases.rollout import Phase
+from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.sizes import SizeQuery, TaskSize
 from workflows.decisions.recovery import Judged
-from workflows.decisions.rollback.plan import moved_tag
-from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
+from workflows.decisions.rollback.plan import RollbackPlan, moved_tag
+from workflows.decisions.sizing import Reasons, SizePlan, as_update, fell_short, size_plan
 from workflows.decisions.terraform.sizing import (
     TerraformSizePlan,
     hidden,
@@ -29,6 +29,8 @@ from workflows.decisions.terraform.sizing import (
 )
 from workflows.page.run import Run
 from workflows.platforms.deployment import also_said, await_steady, hand_over, undo_release, unless_replaced
+from workflows.platforms.shifting import await_traffic, undo_shift
+from workflows.platforms.whole_deployment import follow
 from workflows.remedies.terraform import (
     apply_all,
     apply_back,
@@ -41,9 +43,9 @@ from workflows.remedies.verification import verified_or_handed_over
 PUT_BACK = "put-back"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Resized:
-    """What came of a plan: the deployment that is ours, and how it is taken back."""
+    """What came of a plan: the deployment that is ours, how it is taken back, and how it arrived."""
 
     deployed: Deployed
     before: Release
@@ -51,6 +53,9 @@ class Resized:
     take_back: Callable[[], Awaitable[Undone]]
     change: int
     """Its place among the page's changes."""
+    update: RollbackPlan | None = None
+    """The same as a rollback's update, where deployments shift traffic."""
+    arrived: Rollout | None = None
 
 
 async def read_size(run: Run, history: ReleaseHistory) -> TaskSize:
@@ -97,7 +102,11 @@ async def put_in_place(run: Run, plan: SizePlan) -> Resized | None:
         undo=_stays_registered,
     )
 
+    update = as_update(plan, release)
+
     async def take_back() -> Undone:
+        if update:
+            return await undo_shift(run, update, release)
         return await undo_release(run, plan.fence, plan.before, release)
 
     deployed = await page.change(
@@ -109,16 +118,21 @@ async def put_in_place(run: Run, plan: SizePlan) -> Resized | None:
         after=plan.shall_be,
         undo=take_back,
     )
-    return Resized(deployed, plan.before, release, take_back, len(page.report.changes) - 1)
+    return Resized(deployed, plan.before, release, take_back, len(page.report.changes) - 1, update)
 
 
 async def await_size(run: Run, resized: Resized) -> datetime | Ending:
     """Wait until only tasks that have more run; what does not get there is put back or handed over, as a person chooses.
 
     Returns:
-        since when nothing older runs.
+        since when nothing older runs, or has traffic.
     """
-    rollout = await await_steady(run, f"Wait until only {resized.release.revision} runs", resized.deployed)
+    if resized.update:
+        rollout = await await_traffic(run, resized.update, resized.deployed)
+    else:
+        words = f"Wait until only {resized.release.revision} runs"
+        rollout = await await_steady(run, words, resized.deployed)
+    resized.arrived = rollout
     if rollout.phase is Phase.STEADY:
         return rollout.at
     stands = await hand_over(run, rollout)
@@ -138,7 +152,10 @@ async def verified_or_put_back(
     """
     ways = {PUT_BACK: lambda: put_back(run, resized, f"{headline} did not help")}
     ending = await verified_or_handed_over(run, look, headline, ways)
-    ending = await unless_replaced(run, resized.release, ending)
+    if resized.update:
+        ending = await follow(run, resized.update, resized.deployed, resized.arrived, ending)
+    else:
+        ending = await unless_replaced(run, resized.release, ending)
     return also_said(ending, moved_tag(resized.before, resized.release))
 
 

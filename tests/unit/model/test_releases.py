@@ -418,7 +418,7 @@ class TestThePlansHash:
         assert plan_hash(self.PLAN.model_copy(update={"calls": (other,)})) != plan_hash(self.PLAN)
 
 
-def test_a_service_that_shifts_traffic_is_rolled_back_and_not_restarted():
+def test_a_service_that_shifts_traffic_is_rolled_back_and_restarted_by_whole_deployments():
     shifting = Shifting(strategy="CANARY", percent=10, step_minutes=5, bake_minutes=15)
     lives = (a_release(1), DAY), (a_release(2), HOUR)
     history = a_history(*lives, strategy="CANARY", shifting=shifting)
@@ -433,6 +433,8 @@ def test_a_service_that_shifts_traffic_is_rolled_back_and_not_restarted():
     ]
     slower = history.service.model_copy(update={"shifting": shifting.model_copy(update={"step_minutes": 60})})
     assert plan_hash(plan(history.model_copy(update={"service": slower}))) != plan_hash(made)
-    refusal = plan_restart(TARGET, history, ())
-    assert isinstance(refusal, Ending)
-    assert "its strategy is CANARY: only ROLLING is supported" in refusal.summary
+    fresh = plan_restart(TARGET, history, ())
+    assert not isinstance(fresh, Ending)
+    assert (fresh.after, fresh.way, fresh.essence) == (a_release(2), "force", made.essence)
+    assert fresh.because == ("A restart is a whole deployment of this service.", *shifting.sentences())
+    assert [call.action for follow in fresh.follows for call in follow.calls] == ["StopServiceDeployment"]

@@ -7,6 +7,7 @@ update, which shifts traffic as the service is set to. Nothing is ever deployed 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TypeVar
 
 from runbook_model import calls
 from runbook_model.catalog.target import Target
@@ -18,6 +19,8 @@ from runbook_model.releases.shifting import WaitingHook
 from runbook_model.reports import Ending, Outcome, Problem, Verdict
 from workflows.decisions.revisions import BadOne, Compared, compare
 from workflows.decisions.rollback.plan import RollbackPlan
+
+P = TypeVar("P", bound=RollbackPlan)
 
 STOPPED_WELL = frozenset({"ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"})
 
@@ -37,6 +40,14 @@ def not_offered(target: Target, history: ReleaseHistory) -> Problem | None:
         why = f"{latest.release.name} has all traffic, and ECS ends the tasks of the release before it"
         return Problem(kind="policy", message=why, fix="wait for the end of the deployment, and start again")
     if latest and (latest.under_way or latest.status in ROLLING_BACK):
+        return None
+    return left_behind(history)
+
+
+def left_behind(history: ReleaseHistory) -> Problem | None:
+    """Say that a deployment that has ended left more than one revision; None of a rolling service."""
+    latest = history.latest
+    if history.service.shifting is None:
         return None
     if (left := len(history.service.service_revisions)) > 1:
         ended = f"its last deployment is {latest.status} and left" if latest else "there are"
@@ -189,7 +200,7 @@ def _held_up(hooks: timedelta) -> tuple[str, ...]:
     )
 
 
-def updating(history: ReleaseHistory, decided: RollbackPlan) -> RollbackPlan:
+def updating(history: ReleaseHistory, decided: P) -> P:
     """Return a plan to update the service, with how traffic gets to the release and how long that may take."""
     shifting = history.service.shifting
     if shifting is None:

@@ -13,7 +13,7 @@ from runbook_model.reports import Ending
 from runbook_model.sizes import TaskSize
 from workflows.decisions.rollback.plan import may_bring_another_image, tag_was_moved, which_container
 from workflows.decisions.rollback.releases import refuse, refused
-from workflows.decisions.scaling import cannot_deploy
+from workflows.decisions.scaling import cannot_deploy_rolling
 from workflows.decisions.sizing import CAUSE_STAYS, Reasons, SizePlan, headline, put_back
 from workflows.decisions.terraform.rollback import (
     in_words,
@@ -77,7 +77,7 @@ def size_by_terraform(
 ) -> TerraformSizePlan | Ending:
     """Plan to give tasks more by what Terraform said it would do, unless it would take something or bring another image."""
     values = in_words(terraform.variables)
-    if problem := cannot_deploy(history):
+    if problem := cannot_deploy_rolling(target, history):
         return refuse(problem)
     if terraform.empty:
         why = f"Terraform has nothing to change for {values}, yet {size.summary}: the module does not control that"
