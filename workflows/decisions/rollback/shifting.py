@@ -177,7 +177,7 @@ def still_serves(
 
 
 def paused_at(target: Target, plan: RollbackPlan, rollout: Rollout, hook: WaitingHook) -> str:
-    """Say to people that our own rollback waits at a pause hook, until when, and how to answer it."""
+    """Say to people that our own deployment waits at a pause hook, until when, and how to answer it."""
     stage = f" of {rollout.stage}" if rollout.stage else ""
     until = (
         f" At {hook.expires_at:%Y-%m-%d %H:%M} UTC ECS answers {hook.at_timeout}." if hook.expires_at else ""
@@ -187,8 +187,8 @@ def paused_at(target: Target, plan: RollbackPlan, rollout: Rollout, hook: Waitin
         f"--service-deployment-arn {rollout.service_deployment} --hook-id {hook.id} --action CONTINUE"
     )
     return (
-        f"The rollback to {plan.after.name} waits at the pause hook {hook.id}{stage}, and goes on once a person answers it.{until} "
-        f"To continue: {command} (or --action ROLLBACK, which takes the rollback back)."
+        f"The deployment of {plan.after.name} waits at the pause hook {hook.id}{stage}, and goes on once a person answers it.{until} "
+        f"To continue: {command} (or --action ROLLBACK, which takes the deployment back)."
     )
 
 
