@@ -16,6 +16,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.names.procedures import FIX_PACKAGE, PROCEDURES
 from runbook_model.releases.release import ReleaseHistory, ServiceState
+from runbook_model.releases.rollback_time import RollbackTime
 
 SECONDS: Final = 5.0
 """For one check."""
@@ -151,6 +152,8 @@ class Check(Fact):
     detail: str
     fix: str | None = Field(default=None, validation_alias=AliasChoices("fix", "mend"))
     """What to do, when it is not ok; older drills call it by another name."""
+    rollback: RollbackTime | None = None
+    """How long a rollback takes, where deployments shift traffic."""
 
     @classmethod
     def unknown(cls, environment: str | None, service: str | None, name: str, cause: str) -> Check:

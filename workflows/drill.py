@@ -79,7 +79,7 @@ async def _plan(target: Target, procedure: str, checks: list[Check], gate: async
             problem = problem_of(error)
             why = f"it did not end with a plan: {problem.message}"
             return checkup.no_plan(target, procedure, why, problem.fix)
-    return checkup.judge_plan(target, procedure, report)
+    return checkup.with_time(checkup.judge_plan(target, procedure, report), checks)
 
 
 async def _notify(drill: Drilled, before: Drilled | None) -> Drilled:

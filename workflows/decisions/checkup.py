@@ -9,6 +9,7 @@ from typing import Final
 from runbook_model.catalog.target import Target
 from runbook_model.checks import NOT_ON_ECS, PLAN, POLICY, ROLLBACK_PLAN, ROWS, Check, Drilled, Known, row_of
 from runbook_model.releases.release import Release, ReleaseHistory, ServiceState
+from runbook_model.releases.rollback_time import time_of_rollback
 from runbook_model.reports import Outcome, Problem, Report
 from runbook_model.text.sentences import with_fix
 from workflows.decisions.rollback.plan import RollbackPlan
@@ -43,7 +44,8 @@ def judge_controller(target: Target, service: ServiceState | None) -> Check:
         return _check(target, "controller", ok=False, detail=problem.message, fix=problem.fix)
     if service.shifting:
         way = f"{service.shifting.way}, by ECS itself; rolled back by a stop, or by an update once it has finished"
-        return _check(target, "controller", ok=True, detail=way)
+        takes = time_of_rollback(service.shifting, target.rollback.steady)
+        return _check(target, "controller", ok=True, detail=way).model_copy(update={"rollback": takes})
     return _check(target, "controller", ok=True, detail="rolling deployments by ECS itself")
 
 
@@ -141,6 +143,19 @@ def judge_plan(target: Target, procedure: str, report: Report) -> Check:
     if _name(procedure) != ROLLBACK_PLAN.name and problem.kind == "policy" and not failed:
         return _check(target, _name(procedure), ok=None, detail=detail)  # it is not for what is there now
     return no_plan(target, procedure, detail, problem.fix)
+
+
+def with_time(plan: Check, checks: Iterable[Check]) -> Check:
+    """Say next to a rollback that was planned how long one takes, and what is in its way, where deployments shift traffic."""
+    if plan.name != ROLLBACK_PLAN.name or not plan.ok:
+        return plan
+    ours = tuple(check for check in checks if check.service == plan.service)
+    takes = next((check.rollback for check in ours if check.rollback), None)
+    if takes is None:
+        return plan
+    wrong = (check.detail for check in ours if check.name == "traffic-shift" and check.ok is False)
+    said = (plan.detail, takes.summary, *(f"in the way: {detail}" for detail in wrong))
+    return plan.model_copy(update={"detail": "; ".join(said), "rollback": takes})
 
 
 def no_plan(target: Target, procedure: str, why: str, fix: str | None) -> Check:

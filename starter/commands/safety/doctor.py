@@ -80,7 +80,8 @@ def line(check: Check) -> str:
 
 def document(check: Check) -> dict[str, Any]:
     """Return the JSON of a check; ``mend`` is the old name of ``fix``, until 1.0."""
-    return check.model_dump(mode="json") | {"mend": check.fix}
+    without = None if check.rollback else {"rollback"}
+    return check.model_dump(mode="json", exclude=without) | {"mend": check.fix}
 
 
 def _page(checks: Sequence[Check]) -> Group:

@@ -7,9 +7,21 @@ import pytest
 from runbook_model.catalog.service_policies import Database
 from runbook_model.checks import Check
 from runbook_model.plans import Plan
+from runbook_model.releases.shifting import Shifting
 from runbook_model.reports import Outcome, Problem, Report, State
+from starter.commands.safety.doctor import document
+from tests.ecs_facts import a_deployment, a_service, task_definition
 from tests.observing import a_target
-from workflows.decisions.checkup import conclude, judge_plan, notify_later, settle, unplanned, words
+from workflows.decisions.checkup import (
+    conclude,
+    judge_controller,
+    judge_plan,
+    notify_later,
+    settle,
+    unplanned,
+    with_time,
+    words,
+)
 
 GREEN, RED = True, False
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -138,6 +150,25 @@ class TestPlan:
         text = judge_plan(TARGET, "rollback", self.report(Outcome.PLANNED, plan=plan))
         assert (text.ok, text.name) == (GREEN, "rollback-plan")
         assert text.detail == "shop: 2 → 1; it would need a person's approval: it never soaked"
+
+    def test_of_a_rollback_says_how_long_it_would_take_where_deployments_shift_traffic(self):
+        plan = Plan(headline="shop: 2 → 1", calls=())
+        made = judge_plan(TARGET, "rollback", self.report(Outcome.PLANNED, plan=plan))
+        linear = Shifting(strategy="LINEAR", percent=10, step_minutes=6)
+        service = a_service(a_deployment(2, task_definition(2)), strategy="LINEAR", shifting=linear)
+        checks = [judge_controller(TARGET, service)]
+        found = with_time(made, checks)
+        assert found.detail == (
+            "shop: 2 → 1; in flight within seconds, by a stop; finished within 54m of steps and bake time, "
+            "and the time that tasks need to start (30m at most)"
+        )
+        assert (document(found)["rollback"]["waits"], found.rollback.finished) == (54, 84)
+        assert with_time(made, []) == made
+        fires = a_check("traffic-shift", RED, TARGET.service, detail="the alarm errors fires already")
+        assert with_time(made, [*checks, fires]).detail == (
+            f"{found.detail}; in the way: the alarm errors fires already"
+        )
+        assert "rollback" not in document(made)
 
     @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED, Outcome.INCONCLUSIVE])
     def test_that_was_not_made_says_why_and_how_to_see_it(self, outcome):
