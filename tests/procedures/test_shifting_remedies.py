@@ -13,6 +13,7 @@ from tests.patience import PATIENCE
 from tests.procedures.stage.outside import release
 from tests.procedures.stage.shifting_outside import STRATEGIES, in_flight
 from tests.procedures.stage.shifting_sick import sick
+from tests.symptoms import a_service, a_stopped_task, an_onset, tasks_read
 
 BIGGER = {"cpu": 512, "memory": 1024, "pool": 10}
 REMEDIES = {
@@ -84,6 +85,24 @@ async def test_bigger_tasks_get_all_traffic_and_are_followed_through_the_bake_ti
     report = await pages.run("resource-issues")
     assert (report.outcome, outside.current.revision) == (Outcome.RECOVERED, "shop:50"), report.summary
     assert outside.calls.count("await_steady_state") == 2
+
+
+@pytest.mark.parametrize(
+    ("moment", "changes"),
+    [("shifting", ["stop"]), ("finished", ["deploy shop:2"])],
+    ids=["in-flight", "finished"],
+)
+async def test_a_release_that_brought_the_service_down_goes_back_in_the_way_of_its_strategy(
+    pages, outside, moment, changes
+):
+    crashes = (a_stopped_task(200, "shop:3"), a_stopped_task(100, "shop:3"))
+    onset = an_onset(before="shop:2").model_copy(update={"release": "shop:3"})
+    runs = a_service().model_copy(update={"task_definition": release(3).task_definition})
+    outside.tasks = tasks_read(*crashes, onset=onset, service=runs)
+    in_flight(outside, moment)
+    report = await pages.run("service-down")
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, changes), report.summary
+    assert outside.current.revision == "shop:2"
 
 
 @every
