@@ -14,8 +14,7 @@ from typing import Any
 
 from sandbox.monitoring.alertmanager import Webhook
 from sandbox.names import TOKEN
-from sandbox.wishes import Wishes
-from sandbox.world import World
+from sandbox.world import Wishes, World
 
 PARENT_CHECK_SECONDS = 0.5
 

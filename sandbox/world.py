@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,7 @@ from sandbox.postgres.files import find_postgres
 from sandbox.postgres.server import Postgres, service_dsns
 from sandbox.tasks.runner import ProcessRunner
 from sandbox.tasks.scrape_targets import CONTAINERS_PATH, ScrapeTargets, container_route
-from sandbox.tasks.utilization import Usage
 from sandbox.temporal import TemporalServer
-from sandbox.wishes import Wishes
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -50,6 +49,24 @@ CANCEL_AGAIN_SECONDS = 2.0
 """A cancellation is lost when what was waited for comes at the same moment (``wait_for`` before Python 3.12)."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the world is to have besides its essentials."""
+
+    load: bool = True
+    prometheus: bool = True
+    scraped: bool = False
+    """Start only once Prometheus has seen every environment: it scrapes for the first time 5 s after its own start."""
+    webhook: Webhook | None = None
+    """Who gets the alerts of an Alertmanager; without one nobody is warned."""
+    codec: str | None = None
+    """Where Temporal's UI has payloads decrypted."""
+    signers: tuple[str, ...] = ()
+    """Who signs decisions in prod; nobody where none are signed."""
+    strategies: bool = False
+    """Also a service whose deployments shift traffic."""
 
 
 class World:
@@ -63,12 +80,13 @@ class World:
         program = find_prometheus() if wishes.prometheus else None
         targets = ScrapeTargets(folder / "targets.json") if program else None
         self._aws_port = free_port()
+        self._aws = f"http://127.0.0.1:{self._aws_port}"
         programs = find_postgres()
         self._postgres = Postgres(programs, folder, ECS_ENVIRONMENTS, (LOCAL.name,)) if programs else None
         self._log = CallLog()
         if self._postgres is not None:
             self._log.read_before_each(self._postgres.changes)
-        self._alerting = _alerting(folder, wishes.webhook, self._log) if wishes.webhook else None
+        self._alerting = Alerting(folder, wishes.webhook, self._log) if wishes.webhook else None
         if self._alerting is not None and targets is None:
             raise RuntimeError(
                 "no Prometheus that could warn anybody: install the Debian package `prometheus`"
@@ -130,11 +148,10 @@ class World:
 
     def addresses(self) -> dict[str, Any]:
         """Return what ``up --json`` prints."""
-        aws = f"http://127.0.0.1:{self._aws_port}"
         return {
             "temporal": self._temporal.address,
             "ui": self._temporal.ui,
-            "aws": aws,
+            "aws": self._aws,
             "service": self._urls,
             **({"services": {BLUE_GREEN: self._blue_green_urls}} if self._blue_green_urls else {}),
             "prometheus": self._prometheus.url if self._prometheus is not None else None,
@@ -150,42 +167,36 @@ class World:
 
     def _environment(self) -> dict[str, str]:
         """Return what another shell has to export."""
+        postgres = self._postgres
         return {
             "TEMPORAL_ADDRESS": self._temporal.address,
             "TEMPORAL_NAMESPACE": "default",
             "RUNBOOK_CATALOG": str(self._catalog),
             "RUNBOOK_REVIEWS": str(self._folder / "reviews"),
-            **aws_environment(f"http://127.0.0.1:{self._aws_port}"),
+            **aws_environment(self._aws),
             **self._engine.environment,
-            **self._operator_dsns(),
+            **(
+                {dsn_variable(name): postgres.operator_dsn(name) for name in ECS_ENVIRONMENTS}
+                if postgres
+                else {}
+            ),
             **(self._alerting.environment if self._alerting else {}),
         }
 
-    def _operator_dsns(self) -> dict[str, str]:
-        postgres = self._postgres
-        return (
-            {dsn_variable(name): postgres.operator_dsn(name) for name in ECS_ENVIRONMENTS} if postgres else {}
-        )
-
     def _watched(self, targets: ScrapeTargets) -> Watched:
         exporters = f"127.0.0.1:{self._aws_port}"
-        jobs = {"containers": CONTAINERS_PATH}
-        if self._alerting is None:
-            return Watched(targets.file, exporters, jobs)
-        alertmanager = self._alerting.alertmanager.address
-        return Watched(targets.file, exporters, {**jobs, **self._alerting.jobs}, alertmanager)
+        jobs = {"containers": CONTAINERS_PATH, **(self._alerting.jobs if self._alerting else {})}
+        alertmanager = self._alerting.alertmanager.address if self._alerting else None
+        return Watched(targets.file, exporters, jobs, alertmanager)
 
     def _write_catalog(self) -> None:
-        prometheus = self._prometheus.url if self._prometheus is not None else None
-        databases, alerts = self._postgres is not None, self._alerting is not None
-        local = self._engine.stack.url
         self._catalog.write_text(
             catalog_text(
                 self._urls,
-                prometheus,
-                local_url=local,
-                databases=databases,
-                alerts=alerts,
+                self._prometheus.url if self._prometheus else None,
+                local_url=self._engine.stack.url,
+                databases=self._postgres is not None,
+                alerts=self._alerting is not None,
                 signers=self._wishes.signers,
                 blue_green_urls=self._blue_green_urls,
             )
@@ -240,17 +251,16 @@ class World:
         autoscaling = SimulatedAutoscaling(self._ecs)
         balancers = self._runner.load_balancers
         application = aws_endpoint(self._ecs, autoscaling, self._moto.url, balancers, self._log)
-        application.router.routes.insert(0, container_route(self._usages))
-        application.router.routes[:0] = [*self._engine.routes, *image_routes(self._runner.images)]
-        application.router.routes[:0] = control_routes(
-            self._loads, self._runner.load_balancers, self._temporal, self._postgres
-        )
-        if self._alerting is not None:
-            application.router.routes[:0] = self._alerting_routes(self._alerting)
+        application.router.routes[:0] = [
+            *(self._alerting_routes(self._alerting) if self._alerting else ()),
+            *control_routes(self._loads, self._runner.load_balancers, self._temporal, self._postgres),
+            *self._engine.routes,
+            *image_routes(self._runner.images),
+            container_route(lambda: [*self._runner.utilization.usages(), *self._engine.stack.usages()]),
+        ]
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
-        aws = f"http://127.0.0.1:{self._aws_port}"
-        firsts = (asyncio.to_thread(release_first, aws, item) for item in self._environments)
+        firsts = (asyncio.to_thread(release_first, self._aws, item) for item in self._environments)
         await asyncio.gather(*firsts)
 
     async def _send(self, load: Load) -> None:
@@ -258,9 +268,6 @@ class World:
         if self._postgres is not None:
             await self._postgres.ready.wait()
         await load.run()
-
-    def _usages(self) -> list[Usage]:
-        return [*self._runner.utilization.usages(), *self._engine.stack.usages()]
 
     def _alerting_routes(self, alerting: Alerting) -> list[Route]:
         urls = {**self._urls, LOCAL.name: self._engine.stack.url}
@@ -283,17 +290,9 @@ class World:
         await self._runner.close()
         self._service.end()
         await self._open.aclose()
-        await self._moto.end()
-        if self._prometheus is not None:
-            await self._prometheus.end()
-        if self._postgres is not None:
-            await self._postgres.end()
+        for part in (self._moto, self._prometheus, self._postgres):
+            if part is not None:
+                await part.end()
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         self._background.add(asyncio.create_task(work))
-
-
-def _alerting(folder: Path, webhook: Webhook, log: CallLog) -> Alerting:
-    from sandbox.monitoring.alerting import Alerting  # noqa: PLC0415 - its database driver takes long to import
-
-    return Alerting(folder, webhook, log)

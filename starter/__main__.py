@@ -6,9 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from starter.exits import end_process
-
-INTERRUPTED = 130
+from starter.exits import Exit, end_process
 
 
 def main() -> NoReturn:
@@ -31,7 +29,7 @@ def run(argv: list[str] | tuple[str, ...]) -> int:
         return run_command(argv)
     except KeyboardInterrupt:
         sys.stderr.write("runbook: interrupted\n")
-        return INTERRUPTED
+        return Exit.INTERRUPTED
 
 
 if __name__ == "__main__":

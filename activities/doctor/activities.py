@@ -1,14 +1,14 @@
 """Is everything in place: looked at from a worker, whose identity and network are what counts; and what drills found.
 
-How things are looked at comes in as ``Look``; whatever comes of it is a check, never an error. Nothing is changed.
+How things are looked at comes in as ``Checkup``; whatever comes of it is a check, never an error. Nothing is changed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from temporalio import activity
@@ -17,7 +17,6 @@ from temporalio.client import Client, WorkflowFailureError
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.checks import (
-    Check,
     Checks,
     DoctorRequest,
     Drilled,
@@ -32,26 +31,15 @@ from runbook_model.names.ids import ENVIRONMENT
 from runbook_model.names.procedures import PROCEDURES, KnownProcedures
 
 if TYPE_CHECKING:
+    from activities.doctor.checkup import Checkup
     from activities.runtime.interceptors import EnvironmentGuard
-
-
-class Look(Protocol):
-    """Looks at the outside; what is wrong there is part of the answer."""
-
-    async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
-        """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
-        ...
-
-    async def at_target(self, target: Target) -> TargetChecks:
-        """Look at one service."""
-        ...
 
 
 class DoctorActivities:
     """Looks whether everything is in place."""
 
     def __init__(
-        self, catalog: Path, look: Look, served: EnvironmentGuard, known: KnownProcedures | None = None
+        self, catalog: Path, look: Checkup, served: EnvironmentGuard, known: KnownProcedures | None = None
     ) -> None:
         """Look with a worker's catalog, for the environments and by the procedures that it serves."""
         self._catalog = catalog

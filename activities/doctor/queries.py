@@ -26,25 +26,17 @@ if TYPE_CHECKING:
 
 ALIKE = 0.4
 """How alike two names must be, 0 to 1, for one to be called near the other."""
-
 OF_SCRAPES = "scrape_"
 """So begin the series that Prometheus itself writes of every target."""
-
 LATELY = timedelta(hours=1)
-
 METRIC = re.compile(r'\b(?P<plain>[a-zA-Z_:][a-zA-Z0-9_:]*)\{|\{"(?P<quoted>(?:[^"\\]|\\.)*)"(?=\s*[,}])')
-
 BUCKETS = "_bucket"
-
 IN_QUOTES = 'absent({"a name", "a label"="x"})'
 """What Prometheus reads since version 3."""
-
 NEEDED = "sample-age"
 """Empty means that Prometheus does not scrape the service under its labels; of the others it says little."""
-
 OF_FAILURES = ("error-share", "errors-by-type", "error-share-by-release")
 """Those that speak of failures: where nothing counts them, no answer says anything."""
-
 SPEAKS_FOR = {
     "p95-seconds": "latency",
     "p95-by-endpoint": "endpoint_label",
@@ -52,9 +44,7 @@ SPEAKS_FOR = {
     "requests-by-release": "release_label",
 }
 """The name of the catalog that a check has to find, by the check: where it is given, it must be there."""
-
 COUNT_THEM = "count failures in {}, or give {} a label status with the HTTP status"
-
 NAME_THEM = "set metrics.preset or metrics.failures in {} to what counts failures"
 
 

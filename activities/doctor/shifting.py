@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from activities.doctor.looking import NotSetError, WrongError
 from activities.ecs.traffic import read_weights
+from runbook_model.releases.shifting import SHIFTING
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from activities.doctor.service import ServiceLook
 
-SHIFTING: Final = frozenset({"BLUE_GREEN", "LINEAR", "CANARY"})
 _RESOURCE = re.compile(r'^\s*resource\s+"(\w+)"\s+"([\w-]+)"', re.MULTILINE)
 _LEFT_ALONE = re.compile(r"ignore_changes\s*=\s*(all\b|\[[^\]]*\bload_balancer\b)")
 _COMMENT = re.compile(r"^\s*(#|//).*$", re.MULTILINE)

@@ -11,7 +11,7 @@ from activities.runtime.settings import Settings
 from docs.writing.source import table, words_of_class
 from starter.client.connect import UI_DEFAULT
 from starter.processes.connections import TRUSTED_PROXIES
-from starter.webhook.secrets import CODEC_TOKEN, TOKEN, TOKEN_FILE
+from starter.webhook.guard import CODEC_TOKEN, TOKEN, TOKEN_FILE
 
 HEAD = """\
 # Settings

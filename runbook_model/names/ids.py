@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from temporalio.common import SearchAttributeKey
@@ -19,6 +20,9 @@ STATE: Final = SearchAttributeKey.for_keyword("RunbookState")
 OUTCOME: Final = SearchAttributeKey.for_keyword("RunbookOutcome")
 """How it ended; see the outcomes. Not there while it runs."""
 SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, PROCEDURE, SEVERITY, STATE, OUTCOME)
+
+RETENTION: Final = timedelta(days=90)
+"""So long Temporal should keep histories: reviews are written from them, and what is gone cannot be reviewed."""
 
 _PARTS: Final = {"remediation": 3, "plan": 5}
 """How many parts the id of a run has; those of its children have more."""

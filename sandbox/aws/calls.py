@@ -16,11 +16,11 @@ from botocore.parsers import RpcV2CBORParser
 from sandbox.call_log import Entry, caller_of
 from sandbox.ecs.names import Fields
 from sandbox.ecs.protocol import service_model
+from sandbox.names import SANDBOX_USER_AGENT
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel
 
-SANDBOX_USER_AGENT = "sandbox-internal"
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
 

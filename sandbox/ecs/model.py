@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 
 from sandbox.ecs.names import Fields
 from sandbox.ecs.strategies.plan import Plan
-from sandbox.ecs.strategies.shift import Shift
+from sandbox.ecs.strategies.shift import ENDED, Shift
 from sandbox.machine.tasks import RunningTask
-
-FINISHED = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
-"""States that a service deployment never leaves."""
 
 DAEMON_COUNT = 1
 """Tasks of a DAEMON service: the sandbox is one container instance."""
@@ -158,7 +155,7 @@ class ServiceDeployment:
     @property
     def finished(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self.status in FINISHED
+        return self.status in ENDED
 
 
 @dataclass(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,10 @@ class Names:
     def root(self) -> str:
         """Name the principal that every caller of the sandbox is."""
         return f"arn:aws:sts::{self.account}:assumed-role/runbook/session"
+
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""What clusters, services and families may be called."""
 
 
 def last_part(name_or_arn: str) -> str:

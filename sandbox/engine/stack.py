@@ -20,7 +20,7 @@ from sandbox.machine.tasks import Program, TaskSpec
 from sandbox.names import CONTAINER, DATABASE_SERVICE, FIRST_VERSION, LOCAL, SERVICE
 from sandbox.postgres.server import Postgres
 from sandbox.tasks.scrape_targets import ScrapeTargets
-from sandbox.tasks.utilization import Usage
+from sandbox.tasks.utilization import Usage, usage_of
 
 COPIES = 2
 SAMPLE_INTERVAL_SECONDS = 1.0
@@ -97,9 +97,7 @@ class Stack:
         for container in self.of(SERVICE):
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 if container.state.pid:
-                    process = psutil.Process(container.state.pid)
-                    times, memory = process.cpu_times(), process.memory_info()
-                    yield Usage(_task_spec(container.spec), times.user + times.system, memory.rss)
+                    yield usage_of(_task_spec(container.spec), psutil.Process(container.state.pid))
 
     async def run(self) -> None:
         """Hold the containers to their memory, until cancelled."""

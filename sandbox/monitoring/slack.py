@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 LONGEST_BLOCK, MOST_BLOCKS, LONGEST_TEXT = 3000, 50, 40_000
-
 SCOPES = {
     "chat.postMessage": "chat:write",
     "conversations.list": "channels:read",
@@ -38,9 +37,7 @@ SCOPES = {
     "conversations.replies": "channels:history",
 }
 """Web API method -> scope that it needs."""
-
 Message = dict[str, Any]
-
 WHO: Message = {
     "url": "https://sandbox.slack.com/",
     "team": "sandbox",
@@ -49,7 +46,6 @@ WHO: Message = {
     "user_id": "U00000001",
     "bot_id": "B00000001",
 }
-
 _PAGE = """\
 <!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>Slack of the sandbox</title>
 <style>body{{font:15px sans-serif;max-width:60em;margin:2em auto}}pre{{white-space:pre-wrap;font:inherit;border-left:3px solid #ccc;

@@ -29,29 +29,18 @@ from sandbox.postgres.wire import Connection, DatabaseError
 
 LINE_PREFIX = "%m|%a|"
 """``log_line_prefix`` of the servers: when, and the name of the application."""
-
 LOGGED = "-c%20log_statement%3Dall"
 """Option of a DSN: the statements of its sessions are logged."""
-
 _START = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \w+\|(?P<application>[^|]*)\|(?P<kind>\w+): +", re.MULTILINE)
-
 _NAME = re.compile(r"incident-runbooks(?:/(?P<run>[^/]+)/(?P<activity>[^/]+)/(?P<attempt>\d+))?")
-
 _STATEMENT = re.compile(r"(?:statement|execute [^:]+):\s+(?P<statement>.*)", re.DOTALL)
-
 _GIVEN = re.compile(r"\$\d+ = ('(?:[^']|'')*'|NULL)")
-
 _CHANGES = re.compile(r"\b(pg_terminate_backend|pg_cancel_backend)\b")
-
 _WORD = re.compile(r"\s*(\w+)")
-
 _READS = frozenset({"SELECT", "SHOW", "BEGIN", "COMMIT", "ROLLBACK", "SET", "WITH"})
-
 START_TIMEOUT_SECONDS = 30.0
-
 NOT_THERE = ("cannot connect", "the connection", "the database system is")
 """How a refusal starts while a server is down, starts or stops."""
-
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -65,7 +54,6 @@ SETTINGS = {
     "max_wal_senders": "0",
     "max_logical_replication_workers": "0",
 }
-
 TIMEOUT_SECONDS = 10.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,10 +133,17 @@ def container_route(usages: Callable[[], Iterable[Usage]]) -> Route:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Containers(usages))
 
-    async def show(_: Request) -> Response:
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+    async def collect() -> bytes:
+        return generate_latest(registry)
 
-    return Route(CONTAINERS_PATH, show, methods=["GET"])
+    return _scraped(CONTAINERS_PATH, collect)
+
+
+def _scraped(path: str, collect: Callable[[], Awaitable[bytes]]) -> Route:
+    async def show(_: Request) -> Response:
+        return Response(await collect(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return Route(path, show, methods=["GET"])
 
 
 def probe_route(addresses: Mapping[str, str]) -> Route:
@@ -157,11 +164,11 @@ def probe_route(addresses: Mapping[str, str]) -> Route:
             started.add(environment)
             success.labels(SERVICE, environment).set(answers)
 
-    async def show(_: Request) -> Response:
+    async def collect() -> bytes:
         await asyncio.gather(*(probe(*item) for item in addresses.items()))
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return generate_latest(registry)
 
-    return Route(PROBES_PATH, show, methods=["GET"])
+    return _scraped(PROBES_PATH, collect)
 
 
 async def _answers(address: str) -> bool:
@@ -226,12 +233,11 @@ class DatabaseMetrics:
     def route(self) -> Route:
         """The route that Prometheus scrapes."""
 
-        async def show(_: Request) -> Response:
+        async def collect() -> bytes:
             async with self._lock:
-                text = await asyncio.to_thread(self._collect)
-            return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+                return await asyncio.to_thread(self._collect)
 
-        return Route(DATABASES_PATH, show, methods=["GET"])
+        return _scraped(DATABASES_PATH, collect)
 
     def close(self) -> None:
         """Hang up everywhere."""

@@ -43,6 +43,13 @@ class Usage:
     memory_bytes: float
 
 
+def usage_of(spec: TaskSpec, process: psutil.Process) -> Usage:
+    """Read what a process has used."""
+    with process.oneshot():
+        times, memory = process.cpu_times(), process.memory_info()
+    return Usage(spec, times.user + times.system, memory.rss)
+
+
 @dataclass
 class Gauge:
     """What one task's process used since it was last asked."""
@@ -52,12 +59,6 @@ class Gauge:
     cpu_seconds: float = 0.0
     asked: float = 0.0
     warm_at: float = field(default_factory=lambda: time.monotonic() + WARM_UP_SECONDS)
-
-    def usage(self) -> Usage:
-        """Read the process once, without effect on what is asked to CloudWatch."""
-        with self.process.oneshot():
-            times, memory = self.process.cpu_times(), self.process.memory_info()
-        return Usage(self.spec, times.user + times.system, memory.rss)
 
     def memory_percent(self) -> float:
         """Resident memory as a percentage of what the task definition gives."""
@@ -94,7 +95,7 @@ class Utilization:
         for gauge in list(self._gauges.values()):
             # A process that ended and is not waited for yet can be found but not read.
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                found.append(gauge.usage())
+                found.append(usage_of(gauge.spec, gauge.process))
         return found
 
     async def run(self, endpoint_url: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from temporalio.client import Client
 from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -14,16 +12,15 @@ from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.messages import ALERTS, AlertBatch
 from runbook_model.messages import ProcedureRequest
 from runbook_model.names import ids
-from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import describe
-from workflows.page.options import TASK_TIMEOUT
+from workflows.page.options import TASK_TIMEOUT, search_attributes
 
 
 async def report_alerts(
     client: Client, service: str, environment: str, batch: AlertBatch, *, trace_id: str | None = None
-) -> str:
-    """Hand alerts to their target's incident, opening it if there is none; returns its id.
+) -> None:
+    """Hand alerts to their target's incident, opening it if there is none.
 
     Once this returns Temporal has them; a repeat is harmless. What belongs to no target is reported to
     ``ids.UNROUTED``, whose queue every worker serves.
@@ -32,27 +29,16 @@ async def report_alerts(
         RPCError: Temporal does not answer or does not take it; try again.
     """
     request = IncidentRequest(service=service, environment=environment, trace_id=trace_id)
-    return await _start(client, request, batch)
+    await open_incident(client, request, batch)
 
 
-async def open_incident(client: Client, request: IncidentRequest) -> str:
-    """Open the incident that a person found; returns its run id.
+async def open_incident(client: Client, request: IncidentRequest, batch: AlertBatch | None = None) -> str:
+    """Open the incident that a person found, or that alerts are for, which join one that is open; returns its run id.
 
     Raises:
-        WorkflowAlreadyStartedError: one is open already.
+        WorkflowAlreadyStartedError: a person opens it, and one is open already.
         RPCError: Temporal does not answer or does not take it.
     """
-    return await _start(client, request, None)
-
-
-async def of_incident(client: Client, request: ProcedureRequest) -> ProcedureRequest:
-    """Let a procedure that a person starts belong to the target's incident, if one is open."""
-    workflow_id = ids.incident_id(request.environment, request.service)
-    incident = await describe(client, workflow_id)
-    return request.model_copy(update={"incident": workflow_id}) if incident and incident.is_open else request
-
-
-async def _start(client: Client, request: IncidentRequest, batch: AlertBatch | None) -> str:
     asked = ProcedureRequest(
         service=request.service,
         environment=request.environment,
@@ -71,19 +57,15 @@ async def _start(client: Client, request: IncidentRequest, batch: AlertBatch | N
         start_signal=ALERTS if batch else None,
         start_signal_args=[batch] if batch else [],
         memo={"request": asked},
-        search_attributes=_search_attributes(request),
+        search_attributes=search_attributes("incident", asked),
         static_summary=f"Incident of {request.service} in {request.environment}",
         rpc_timeout=RPC_TIMEOUT,
     )
-    return handle.id if batch else handle.first_execution_run_id or ""
+    return handle.first_execution_run_id or ""
 
 
-def _search_attributes(request: IncidentRequest) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(ids.SERVICE, request.service),
-            SearchAttributePair(ids.ENVIRONMENT, request.environment),
-            SearchAttributePair(ids.PROCEDURE, "incident"),
-            SearchAttributePair(ids.STATE, State.RUNNING.value),
-        ]
-    )
+async def of_incident(client: Client, request: ProcedureRequest) -> ProcedureRequest:
+    """Let a procedure that a person starts belong to the target's incident, if one is open."""
+    workflow_id = ids.incident_id(request.environment, request.service)
+    incident = await describe(client, workflow_id)
+    return request.model_copy(update={"incident": workflow_id}) if incident and incident.is_open else request

@@ -35,19 +35,12 @@ from workflows.decisions.endings import fix_of
 from workflows.incidents.report import IncidentReport
 
 ENDINGS = {
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: "done",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: "failed",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "failed",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "cancelled",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: ("activity_task_completed_event_attributes", "done"),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: ("activity_task_failed_event_attributes", "failed"),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: ("activity_task_timed_out_event_attributes", "failed"),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: ("activity_task_canceled_event_attributes", "cancelled"),
 }
-"""How a step ended, by the event that says so."""
-
-ATTRIBUTES = {
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: "activity_task_completed_event_attributes",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: "activity_task_failed_event_attributes",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "activity_task_timed_out_event_attributes",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "activity_task_canceled_event_attributes",
-}
+"""Of each event that ends a step: where it says which one, and how the step ended."""
 
 
 async def offline_report(client: Client, run: Run, catalog: Path | None) -> Report:
@@ -99,8 +92,9 @@ async def _steps(client: Client, events: list[HistoryEvent], *, is_open: bool) -
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             steps[event.event_id] = await _scheduled(client, event)
         elif event.event_type in ENDINGS:
-            scheduled = getattr(event, ATTRIBUTES[event.event_type]).scheduled_event_id
-            ending = {"state": ENDINGS[event.event_type], "ended": _time(event)}
+            attributes, state = ENDINGS[event.event_type]
+            scheduled = getattr(event, attributes).scheduled_event_id
+            ending = {"state": state, "ended": _time(event)}
             steps[scheduled] = steps[scheduled].model_copy(update=ending)
     if is_open or not events:
         return tuple(steps.values())

@@ -25,8 +25,7 @@ from runbook_model.discovered import (
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import count_of
-from starter.discovery.metrics import metrics_line
-from starter.discovery.names import Name, name_environments, name_services
+from starter.discovery.names import Name, metrics_line, name_environments, name_services
 from starter.exits import bad_input
 from workflows.decisions.rollback.releases import cannot_roll_back
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from shlex import quote
 from typing import Any
 
@@ -29,9 +28,6 @@ Asked = tuple[str, list[PollerInfo]]
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 
 WANTED = {key.name for key in ids.SEARCH_ATTRIBUTES}
-
-RETENTION = timedelta(days=90)
-"""Reviews are written from histories."""
 
 CANNOT_ANSWER = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
 """A Temporal that is somebody's service keeps its operator's calls to itself."""
@@ -106,7 +102,7 @@ async def _check_namespace(client: Client) -> Check:
         fix = f"set TEMPORAL_NAMESPACE, or: temporal operator namespace create --namespace {name} --retention 90d"
         return Check(name="namespace", ok=False, detail=f'there is no namespace "{name}"', fix=fix)
     kept = found.config.workflow_execution_retention_ttl.ToTimedelta()
-    short = "" if kept >= RETENTION else f"; reviews need them: {RETENTION.days} days are advised"
+    short = "" if kept >= ids.RETENTION else f"; reviews need them: {ids.RETENTION.days} days are advised"
     detail = f'"{name}" keeps histories for {format_duration(kept)}{short}'
     return Check(name="namespace", ok=True, detail=detail)
 

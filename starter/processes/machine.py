@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
@@ -20,29 +19,19 @@ from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runbook_model.names.ids import SEARCH_ATTRIBUTES
+from runbook_model.names.ids import RETENTION, SEARCH_ATTRIBUTES
 from starter.exits import CliError, Exit, bad_input, how_to_install
 from starter.processes.listening import Address, bind
 from starter.processes.managed_process import ManagedProcess, ours
-from starter.processes.world import WEBHOOK_TOKEN
+from starter.webhook.guard import TOKEN, TOKEN_FILE
 
 NAMESPACE = "default"
-
-RETENTION = timedelta(days=90)
-"""Reviews are written from histories: what is gone cannot be reviewed."""
-
 UI_ABOVE = 1000
 """The UI's port is so much above Temporal's, as that of Temporal's own server for development."""
-
 ANSWER_SECONDS = 3.0
-
-WEBHOOK_TOKEN_FILE = f"{WEBHOOK_TOKEN}_FILE"
-
 LONGEST_PAUSE_SECONDS = 60.0
-
 GOOD_WHILE_SECONDS = 300.0
 """A part that ran so long is started again at once; one that ends sooner and sooner waits longer each time."""
-
 WORKER_GRACE_SECONDS = 60.0
 """Longer than a worker itself waits for a change that is under way."""
 
@@ -175,11 +164,7 @@ class Machine:
     @property
     def token_file(self) -> Path | None:
         """The file with the webhook's token, where we made it; None where the environment brings one."""
-        return (
-            None
-            if os.environ.get(WEBHOOK_TOKEN) or os.environ.get(WEBHOOK_TOKEN_FILE)
-            else self.data / "webhook-token"
-        )
+        return None if os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE) else self.data / "webhook-token"
 
     def start(self) -> None:
         """Start all parts, each when the one before it is ready.
@@ -231,7 +216,7 @@ class Machine:
             **self.environment,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_CONFIG_FILE": str(profile),
-            **({WEBHOOK_TOKEN_FILE: str(self.token_file)} if self.token_file else {}),
+            **({TOKEN_FILE: str(self.token_file)} if self.token_file else {}),
         }
 
 

@@ -15,17 +15,17 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+from activities.runtime.encryption import KEYS as KEYS_OF_CODEC
 from activities.runtime.processes import start_child, stop_child
 from starter.exits import CliError, Exit
 from starter.processes.managed_process import ManagedProcess, make_keys, ours
+from starter.webhook.guard import TOKEN
 
 OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_", "DOCKER_")
 """What a person's shell may point at the real world with; none of it reaches a sandbox."""
 KEYS = ("temporal", "ui", "aws", "service", "prometheus", "catalog", "env")
 ALERTS = ("alertmanager", "slack")
 SANDBOX_GRACE_SECONDS = 15.0
-KEYS_OF_HISTORIES = "RUNBOOK_CODEC_KEYS"
-WEBHOOK_TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
 SIGNERS = ("alice", "bob", "carol")
 """Who signs decisions in prod, where they are signed."""
 PORTS = range(20_000, 32_000)
@@ -131,7 +131,7 @@ class World:
         self._all = json.loads(self._next_line(self._sandbox))
         self._all["env"].setdefault("RUNBOOK_UI", self._all["ui"])
         if self.codec:
-            self._all["env"][KEYS_OF_HISTORIES] = f"sandbox {b64encode(secrets.token_bytes(32)).decode()}"
+            self._all["env"][KEYS_OF_CODEC] = f"sandbox {b64encode(secrets.token_bytes(32)).decode()}"
             self._start("codec", "starter", "codec", "--listen", self.codec.removeprefix("http://"))
         if self.keys:
             self._all["env"]["RUNBOOK_SIGNERS"] = str(make_keys(self.keys, SIGNERS))
@@ -213,7 +213,7 @@ class World:
 
     @property
     def _secrets(self) -> dict[str, str]:
-        return {WEBHOOK_TOKEN: self._token} if self._token else {}
+        return {TOKEN: self._token} if self._token else {}
 
 
 def _address(kept: socket.socket) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -20,7 +18,17 @@ from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.catalog.incident_policy import matrix_of
 from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import CatalogError
-from starter.webhook.guard import Limits, Rate, Refusal, Tokens, Turns, check_content, read_body
+from starter.webhook.guard import (
+    Limits,
+    Rate,
+    Refusal,
+    Tokens,
+    Turns,
+    check_content,
+    no_such_place,
+    read_body,
+    refused,
+)
 from starter.webhook.incidents import Incidents, NotAcceptedError
 from starter.webhook.payload import PayloadError, parse_notification
 from starter.webhook.routing import Delivery, route
@@ -131,14 +139,14 @@ class Receiver:
             answer = JSONResponse(_accepted(deliveries))
         except Refusal as refusal:
             reason = str(refusal)
-            answer = _refused(refusal)
+            answer = refused(refusal)
         except ClientDisconnect:
             reason = "the caller hung up"
-            answer = _refused(Refusal(400, reason))
+            answer = refused(Refusal(400, reason))
         except Exception as error:  # noqa: BLE001 - whatever it is, the alerts are not taken and must be sent again
             _log.exception("a bug in the webhook")
             reason = type(error).__name__
-            answer = _refused(Refusal(503, "a bug in the webhook", retry_after=TRY_AGAIN_SECONDS))
+            answer = refused(Refusal(503, "a bug in the webhook", retry_after=TRY_AGAIN_SECONDS))
         facts = {
             "status": answer.status_code,
             **_accepted(deliveries),
@@ -181,7 +189,7 @@ def application(receiver: Receiver) -> Starlette:
             Route("/alerts", receiver.alerts, methods=["POST"]),
             Route("/healthz", receiver.health, methods=["GET"]),
         ],
-        exception_handlers={HTTPException: _no_such_place},
+        exception_handlers=no_such_place("POST /alerts and GET /healthz"),
     )
 
 
@@ -190,22 +198,3 @@ def _accepted(deliveries: list[Delivery]) -> dict[str, object]:
         "alerts": sum(delivery.alerts for delivery in deliveries),
         "incidents": {delivery.incident: delivery.alerts for delivery in deliveries},
     }
-
-
-def _refused(refusal: Refusal) -> JSONResponse:
-    # Whatever of the body was not read never will be: the connection is of no use any more.
-    headers = {"Connection": "close"}
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
-    if refusal.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse({"error": str(refusal)}, refusal.status, headers)
-
-
-def _no_such_place(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    return JSONResponse(
-        {"error": f"{error.detail}: there are POST /alerts and GET /healthz"},
-        error.status_code,
-        error.headers,
-    )

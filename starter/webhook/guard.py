@@ -5,14 +5,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from starter.exits import bad_input
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN_FILE = "RUNBOOK_WEBHOOK_TOKEN_FILE"  # noqa: S105 - likewise
+CODEC_TOKEN = "RUNBOOK_CODEC_TOKEN"  # noqa: S105 - likewise
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,28 @@ class Refusal(Exception):  # noqa: N818 - an answer, which is no error of ours
         self.status = status
         self.retry_after = retry_after
         super().__init__(message)
+
+
+def refused(refusal: Refusal) -> JSONResponse:
+    """Answer with a refusal."""
+    # Whatever of the body was not read never will be: the connection is of no use any more.
+    headers = {"Connection": "close"}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"error": str(refusal)}, refusal.status, headers)
+
+
+def no_such_place(places: str) -> dict[Any, Callable[[Request, Exception], JSONResponse]]:
+    """Return the handlers of an application that name its places to whoever asks for another."""
+
+    def answer(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        said = {"error": f"{error.detail}: there are {places}"}
+        return JSONResponse(said, error.status_code, error.headers)
+
+    return {HTTPException: answer}
 
 
 class Token(NamedTuple):
@@ -163,3 +196,69 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
 def _digest(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
+
+
+def load_tokens(environment: Mapping[str, str], environments: Collection[str]) -> list[Token]:
+    """Return the webhook's tokens; a file may hold several, a line each, so that one can be replaced without a gap.
+
+    A token may be bound to an environment: by the name of its variable, or by the environment's name before it in the file.
+
+    Args:
+        environment: the process's variables.
+        environments: those that the catalog has.
+
+    Raises:
+        CliError: there is none, one is bound to no environment, or the file cannot be read.
+    """
+    tokens = [_of_line(line) for line in _lines(environment, TOKEN)]
+    tokens += _bound(environment)
+    for token in tokens:
+        if token.environment is not None and token.environment not in environments:
+            raise bad_input(
+                f'a webhook token is bound to "{token.environment}", which the catalog does not have',
+                f"bind it to one of {', '.join(sorted(environments))}",
+            )
+    if not tokens:
+        given = environment.get(TOKEN_FILE)
+        source = f"{TOKEN_FILE} = {given} is empty" if given else f"{TOKEN} is not set"
+        raise bad_input(
+            f"{source}: the webhook takes no alerts without a token", "make one with `openssl rand -hex 24`"
+        )
+    return tokens
+
+
+def load_codec_tokens(environment: Mapping[str, str]) -> list[Token]:
+    """Return the codec server's tokens, which may be none.
+
+    Raises:
+        CliError: the file cannot be read.
+    """
+    return [Token(line) for line in _lines(environment, CODEC_TOKEN)]
+
+
+def _lines(environment: Mapping[str, str], name: str) -> list[str]:
+    """Return what a file holds, else the variable."""
+    file = environment.get(f"{name}_FILE")
+    lines = _read(f"{name}_FILE", file) if file else [environment.get(name, "")]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _of_line(line: str) -> Token:
+    environment, _, text = line.rpartition(" ")
+    return Token(text, environment.strip() or None)
+
+
+def _bound(environment: Mapping[str, str]) -> Iterator[Token]:
+    """Yield the tokens whose variable names an environment, as ``RUNBOOK_WEBHOOK_TOKEN_PROD_EU`` does ``prod-eu``."""
+    for name in sorted(environment):
+        text = environment[name].strip()
+        if name.startswith(f"{TOKEN}_") and name != TOKEN_FILE and text:
+            yield Token(text, name.removeprefix(f"{TOKEN}_").lower().replace("_", "-"))
+
+
+def _read(variable: str, file: str) -> list[str]:
+    try:
+        return Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise bad_input(f"{variable} = {file}: cannot read it: {why}") from None

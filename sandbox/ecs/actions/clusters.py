@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from sandbox.ecs.actions.tagging import read_tags
 from sandbox.ecs.answers.services import cluster_fields
 from sandbox.ecs.answers.tasks import task_fields
 from sandbox.ecs.deployments.life import TaskLives
 from sandbox.ecs.model import Cluster
-from sandbox.ecs.names import ApiError, Fields, invalid, last_part
+from sandbox.ecs.names import NAME, ApiError, Fields, invalid, last_part
 from sandbox.ecs.protocol import described, page
 from sandbox.ecs.store import Store, named
 
@@ -66,8 +64,6 @@ class TaskActions:
         return {"task": task_fields(self._store.names, cluster, task)}
 
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-
 _SETTINGS = (
     "settings",
     "capacityProviders",
@@ -86,7 +82,7 @@ class ClusterActions:
     def create(self, parameters: Fields) -> Fields:
         """Create a cluster; one of that name that is there already is the answer, as with AWS."""
         name = parameters.get("clusterName", "default")
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise invalid("Identifiers have 1 to 255 letters, numbers, hyphens and underscores.")
         existing = self._store.clusters.get(name)
         if existing is None or existing.status != "ACTIVE":

@@ -12,12 +12,10 @@ from sandbox.ecs.answers.tasks import brief_fields, service_deployment_fields
 from sandbox.ecs.deployments import rollout, shifting
 from sandbox.ecs.limits import Pace
 from sandbox.ecs.model import Service, ServiceDeployment, TaskDefinition
-from sandbox.ecs.names import ApiError, Fields, invalid, service_not_active
+from sandbox.ecs.names import NAME, ApiError, Fields, invalid, service_not_active
 from sandbox.ecs.protocol import described, page
 from sandbox.ecs.store import Store, named
 from sandbox.ecs.strategies.checks import check_strategy
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 MOST_DESCRIBED = 10
 
@@ -36,7 +34,7 @@ class ServiceActions:
         """Create a service and its first deployment."""
         cluster = self._store.cluster(parameters.get("cluster"))
         name = parameters["serviceName"]
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise invalid("Service names have 1 to 255 letters, numbers, hyphens and underscores.")
         existing = cluster.services.get(name)
         if existing is not None and existing.status != "INACTIVE":

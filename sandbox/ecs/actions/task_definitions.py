@@ -8,7 +8,7 @@ import time
 from sandbox.ecs.actions.tagging import read_tags
 from sandbox.ecs.answers.services import tag_list, task_definition_fields
 from sandbox.ecs.model import TaskDefinition
-from sandbox.ecs.names import Fields, Names, client_error, invalid, last_part
+from sandbox.ecs.names import NAME, Fields, Names, client_error, invalid, last_part
 from sandbox.ecs.protocol import page
 from sandbox.ecs.store import Store, has_revision
 
@@ -96,9 +96,6 @@ def _check_fargate(fields: Fields) -> None:
         )
 
 
-_FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")
-
-
 class TaskDefinitionActions:
     """Register, deregister, delete, describe and list task definitions."""
 
@@ -108,7 +105,7 @@ class TaskDefinitionActions:
     def register(self, parameters: Fields) -> Fields:
         """Register the next revision of a family."""
         family = parameters["family"]
-        if not _FAMILY.fullmatch(family):
+        if not NAME.fullmatch(family):
             raise client_error("Family contains invalid characters or has more than 255 of them.")
         tags = read_tags(parameters.get("tags"))
         fields = registered_fields(parameters, self._store.names)

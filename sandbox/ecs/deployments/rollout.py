@@ -10,9 +10,9 @@ from sandbox.ecs.model import Deployment, Revision, Rollback, Service, ServiceDe
 from sandbox.ecs.names import Fields, new_number
 from sandbox.ecs.store import Store
 from sandbox.ecs.strategies.plan import because_of, plan_of
+from sandbox.ecs.strategies.shift import BY_USER
 
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
-STOPPED_REASON = "Service deployment rolled back by user"
 
 
 def begin(service: Service, definition: TaskDefinition, config: Fields, store: Store, now: float) -> None:
@@ -112,7 +112,7 @@ def _advance_attempt(
         _abort(service, primary, attempt, now)
     elif attempt.status == "ROLLBACK_REQUESTED":
         fail(primary, f"ECS deployment {primary.id} was stopped by a StopServiceDeployment request.", now)
-        _roll_back(service, attempt, STOPPED_REASON, "Service deployment stopped: rolling back to", now)
+        _roll_back(service, attempt, BY_USER, "Service deployment stopped: rolling back to", now)
     _watch_breaker(service, primary, attempt, now)
     _watch_alarms(service, primary, attempt, firing - attempt.ignored_alarms, now)
 

@@ -15,6 +15,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.temporal.runs import OPEN
 from runbook_model.errors import SealedError
+from runbook_model.incident.account import ENDED_WELL
 from runbook_model.names import ids
 from runbook_model.reports import Outcome
 from runbook_model.text.durations import format_duration
@@ -26,8 +27,6 @@ from starter.client.runs import Run, find, of_scope
 from starter.names import Scope, WholeNumber
 from starter.printing import answer, note, say
 from starter.target_options import takes_scope
-
-OVER = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED})
 
 Figures = dict[str, object]
 
@@ -62,7 +61,7 @@ class Measured:
     @property
     def to_recover(self) -> timedelta | None:
         """How long it took to be over; None where it never was by itself."""
-        return self.ended - self.opened if self.ended and self.outcome in OVER else None
+        return self.ended - self.opened if self.ended and self.outcome in ENDED_WELL else None
 
 
 def measure(runs: Sequence[Measured], since: datetime, until: datetime) -> Figures:

@@ -25,7 +25,6 @@ from starter.exits import CliError, Exit, bad_input
 from starter.printing import answer, note, say, write_file
 
 ANSWER: TypeAdapter[Discovered | NotDiscovered] = TypeAdapter(Discovered | NotDiscovered)
-
 URL: TypeAdapter[str] = TypeAdapter(Url)
 
 

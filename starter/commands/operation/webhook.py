@@ -17,9 +17,8 @@ from starter.printing import answer, note
 from starter.processes.listening import Address, parse_address, serve
 from starter.target_options import listen_option
 from starter.webhook.application import CatalogFile, Receiver, application
-from starter.webhook.guard import Token, Tokens
+from starter.webhook.guard import Token, Tokens, load_tokens
 from starter.webhook.incidents import Incidents
-from starter.webhook.secrets import load_tokens
 from workflows.procedures.packages import load_own
 
 LISTEN = "127.0.0.1:8080"

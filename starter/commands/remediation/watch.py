@@ -25,7 +25,6 @@ from starter.view.page import checkpoint, decided, page_lines, render
 
 HEAD_LINES = 4
 """What stays on top of a page that is longer than the terminal."""
-
 NO_ANSWER = "Temporal does not answer; trying again"
 
 

@@ -10,8 +10,8 @@ import pytest
 from temporalio.api.common.v1 import Payload
 
 from starter.__main__ import run
+from starter.commands.operation.codec import LIMITS, CodecServer, application, origins_of
 from starter.exits import CliError
-from starter.webhook.codec_server import LIMITS, CodecServer, application, origins_of
 from starter.webhook.guard import Token
 from tests.sealing import codec, key
 

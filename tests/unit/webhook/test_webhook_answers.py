@@ -14,8 +14,7 @@ from runbook_model.catalog.policies import AlertRule
 from starter.exits import CliError
 from starter.processes.listening import parse_address
 from starter.webhook.application import CatalogFile
-from starter.webhook.guard import Limits, Rate, Refusal, Token, Turns
-from starter.webhook.secrets import load_tokens
+from starter.webhook.guard import Limits, Rate, Refusal, Token, Turns, load_tokens
 from tests.webhook_calls import STAGING, TOKEN, Webhook, a_payload, an_alert, recorded
 
 MEGABYTE = 1024 * 1024
