@@ -62,6 +62,9 @@ probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
 _LOCAL_DATABASE = """\
 database = {{ compose_service = {service}, user = {role}, name = {role} }}
 """
+_BY_RELEASE = """\
+evidence = ["prometheus", "load-balancer", "scrape", "probe"]  # target groups know one release from the other
+"""
 _ALERTS = (
     ("ServiceDown", "critical", "0s", "service-down"),
     ("DatabaseDown", "critical", "0s", "database-issues"),
@@ -136,7 +139,8 @@ def catalog_text(
     parts += [_local_placement(local_url, databases=databases)]
     if blue_green_urls:
         parts.append(f"\n[services.{BLUE_GREEN}]\n")
-        parts += [_placement(item, blue_green_urls[name]) for name, item in BLUE_GREEN_ENVIRONMENTS.items()]
+        for name, item in BLUE_GREEN_ENVIRONMENTS.items():
+            parts += [_placement(item, blue_green_urls[name]), _BY_RELEASE]
     parts += [*(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
     if alerts:
         parts.append(_CHANNELS)

@@ -101,3 +101,68 @@ async def test_a_bad_release_is_stopped_under_way_and_updated_once_it_has_finish
     assert report["outcome"] == "recovered", report["summary"]
     assert (changes(sandbox, since), deployment(sandbox)["status"]) == (["UpdateService"], "SUCCESSFUL")
     assert set(versions(sandbox)) == {good}
+
+
+CANARY = {
+    "strategy": "CANARY",
+    "canaryConfiguration": {"canaryPercent": 50.0, "canaryBakeTimeInMinutes": 600},
+    "bakeTimeInMinutes": 1,
+}
+
+
+def a_canary(sandbox, version, **environment):
+    """Deploy a release that gets half of the requests and no more."""
+    sandbox.aws("ecs").update_service(**NAMED, deploymentConfiguration=CANARY)
+    sandbox.deploy("staging", version, service="bluegreen", **environment)
+    until(lambda: deployment(sandbox)["targetServiceRevision"].get("requestedProductionTrafficWeight") == 50)
+
+
+async def compared(sandbox):
+    """The plan of a rollback, once the load balancer's figures of both releases are known."""
+    cli = CommandLine(sandbox.addresses.temporal, "staging")
+    names = ("--service", "bluegreen", "--environment", "staging")
+    while True:
+        planned = await cli("start", "rollback", *names, "--plan", "--json", **sandbox.addresses.env)
+        assert planned.code == 0, planned.err
+        plan = planned.json["plan"]
+        if {plan["revisions"][which]["quality"] for which in ("coming", "old")} == {"known"}:
+            return plan
+
+
+async def test_the_target_groups_say_which_of_two_releases_is_the_bad_one(sandbox):
+    sandbox.load("staging/bluegreen", 25)
+    a_canary(sandbox, "4.0.0", FAULT_ERROR_RATE=0.5)
+    plan = await compared(sandbox)
+    coming, old = plan["revisions"]["coming"], plan["revisions"]["old"]
+    assert (coming["share"] > 0.1, old["share"]) == (True, 0)
+    assert plan["needs_yes"] is None
+
+    since = len(sandbox.calls())
+    cli = CommandLine(sandbox.addresses.temporal, "staging")
+    names = ("--service", "bluegreen", "--environment", "staging")
+    ended = await cli("start", "rollback", *names, "--wait", "--json", **sandbox.addresses.env)
+    assert ended.json["outcome"] == "recovered", ended.json["summary"]
+    assert changes(sandbox, since) == ["StopServiceDeployment"]
+
+
+async def test_where_the_old_release_is_the_bad_one_nothing_is_stopped(sandbox):
+    sandbox.load("staging/bluegreen", 25)
+    at_once = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}
+    sandbox.aws("ecs").update_service(**NAMED, deploymentConfiguration=at_once)
+    sandbox.deploy("staging", "5.0.0", service="bluegreen", FAULT_ERROR_RATE=0.5)
+    until(lambda: deployment(sandbox)["status"] == "SUCCESSFUL")
+    a_canary(sandbox, "5.1.0")
+    plan = await compared(sandbox)
+    assert "which ran before, is the bad one, and a stop would send all traffic to it" in plan["needs_yes"]
+
+    since = len(sandbox.calls())
+    cli = CommandLine(sandbox.addresses.temporal, "staging")
+    names = ("--service", "bluegreen", "--environment", "staging")
+    run = (await cli("start", "rollback", *names, "--json", **sandbox.addresses.env)).json["id"]
+    while True:
+        shown = (await cli("show", run, "--json", **sandbox.addresses.env)).json
+        if shown["checkpoint"] or shown["outcome"]:
+            break
+    assert "is the bad one" in shown["checkpoint"]["plan"]["needs_yes"], shown["summary"]
+    assert changes(sandbox, since) == []
+    await cli("abort", run, "--reason", "the old one is bad", "--yes", **sandbox.addresses.env)

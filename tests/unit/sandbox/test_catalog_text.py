@@ -57,6 +57,7 @@ def test_the_service_whose_deployments_shift_traffic_is_in_the_catalog_on_reques
     target = catalog.target("bluegreen", environment)
     assert target.ecs_service == "ai-processor-service-bluegreen"
     assert (target.cluster, target.url) == (f"ai-processor-{environment}", urls[environment])
+    assert target.has("load-balancer")
 
 
 def test_without_prometheus_the_catalog_names_none():
