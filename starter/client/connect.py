@@ -237,5 +237,5 @@ def _as_error(error: RPCError, address: str, namespace: str) -> CliError:
 def _reason(error: Exception) -> str:
     """Say why in a few words; the SDK wraps the operating system's in many of its own."""
     text = " ".join(str(error).split())
-    innermost = re.findall(r'message: "([^"]+)"', text)
+    innermost = re.findall(r'(?:message|error): "([^"]+)"', text)
     return (innermost[-1] if innermost else text[:200]) or type(error).__name__

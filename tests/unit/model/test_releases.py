@@ -312,6 +312,17 @@ class TestANamedRelease:
         )
         assert needs_more(TARGET, self.HISTORY, "1.9.9")
 
+    def test_of_another_family_is_refused_before_anybody_approves_it_unless_it_ran_there(self):
+        foreign = a_release(9).model_copy(
+            update={"task_definition": task_definition(9).replace("shop:", "blog:")}
+        )
+        assert ending(self.HISTORY, foreign, to="blog:9").error.line == (
+            "blog:9 is no release of prod/shop: it is of another family, and never ran there; "
+            "there are: shop:4 (1.4.0), shop:3 (1.3.0), shop:2 (1.2.0)"
+        )
+        moved = a_history((foreign, DAY), (a_release(2), HOUR))
+        assert plan(moved, to="blog:9").after == foreign
+
     def test_that_never_ran_needs_a_yes(self):
         made = plan(self.HISTORY, a_release(1, seed=0), to="1")
         assert made.needs_yes == "shop:1 (1.1.0) never completed a deployment of this service"

@@ -270,6 +270,14 @@ def test_a_command_that_takes_its_target_by_position_only_says_so(say, words, fo
     assert f"; write the target by position: {form}; see `runbook" in err
 
 
+def test_where_temporals_name_is_unknown_the_reason_is_the_systems_own(say, monkeypatch):
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.invalid:7233")
+    code, out, err = say("list")
+    assert (code, out) == (4, "")
+    assert "Temporal is not reachable at temporal.invalid:7233" in err
+    assert not any(sign in err for sign in ("tonic", "Custom", "ConnectError")), err
+
+
 def test_all_faults_of_a_catalog_are_reported(say, tmp_path):
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG + "[environments.a]\nplatfrom = 1\nregion = 5\n")

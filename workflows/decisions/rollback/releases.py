@@ -222,6 +222,11 @@ def _plan_to(
         return refuse(wanted)
     if wanted.same_as(history.current):
         return Ending(outcome=Outcome.NOT_NEEDED, summary=f"{wanted.name} runs already.")
+    if _family(wanted) != _family(history.current) and wanted not in _known(history):
+        what = (
+            f"{wanted.revision} is no release of {target.key}: it is of another family, and never ran there"
+        )
+        return refused("input", what, listed(item for item in known if item != wanted))
     if wanted.is_bad and wanted.judged:
         return refused(
             "policy",
@@ -232,6 +237,10 @@ def _plan_to(
     if isinstance(stop, RollbackPlan) and stop.after == wanted:
         return stop
     return rolling_plan(target, history, wanted, f'"{to}" was asked for', _never_ran(wanted, history))
+
+
+def _family(release: Release) -> str:
+    return release.revision.partition(":")[0]
 
 
 def _known(history: ReleaseHistory) -> tuple[Release, ...]:
