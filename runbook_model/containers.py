@@ -14,6 +14,8 @@ from runbook_model.text.durations import format_duration
 STOPPED_BY_SIGNAL = frozenset({0, 130, 137, 143})
 """Exit codes of a container that was asked to stop, or that was done."""
 MIB = 1024**2
+LOOP = 2
+"""So many restarts by the engine are a loop, which does not come up by itself; one may be chance."""
 STOP_GRACE = timedelta(seconds=10)
 """How long a container may take to stop before the engine kills it; Docker's own default."""
 ENGINE_TIMEOUT = STOP_GRACE + timedelta(seconds=8)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from activities.cloudwatch.metric_data import not_whole, read_points
 from activities.runtime.fence import unread
 from runbook_model.catalog.target import Target
+from runbook_model.containers import MIB
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import Points, Statistics
 from runbook_model.measured.symptoms import UtilizationRead
@@ -31,7 +32,6 @@ SERIES = "{ECS/ContainerInsights,ClusterName,ServiceName,TaskId}"
 TASK = "${PROP('Dim.TaskId')}"
 METRICS = {"used": "MemoryUtilized", "limit": "MemoryReserved"}
 PERIOD = timedelta(minutes=1)
-MIB = 1024**2
 
 
 async def read_utilization(clients: AwsClients, target: Target, now: datetime) -> UtilizationRead:

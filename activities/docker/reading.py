@@ -8,7 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runbook_model.catalog.target import Target
-from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, Settled, Use
+from runbook_model.containers import (
+    LOOP,
+    AwaitedService,
+    Container,
+    ContainerFence,
+    ProjectRead,
+    Settled,
+    Use,
+)
 from runbook_model.errors import InputError
 
 if TYPE_CHECKING:
@@ -176,10 +184,6 @@ def _dated(text: str) -> Iterator[tuple[int, str]]:
         except ValueError:
             continue
         yield round(at.astimezone(UTC).timestamp() * 1000), words
-
-
-LOOP = 2
-"""So often started again by the engine, it will not come up by itself."""
 
 
 def judge_settled(

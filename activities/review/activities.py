@@ -24,6 +24,7 @@ from activities.review.markdown import page
 from activities.review.model import Review, ReviewRequest, Written
 from activities.review.writing import write
 from runbook_model.errors import UnreachableError
+from runbook_model.incident.messages import JOINED, PROCEDURE_ENDED, PROCEDURE_PROGRESS
 from runbook_model.names.ids import hold_id, is_lock
 
 if TYPE_CHECKING:
@@ -33,13 +34,10 @@ NOWHERE = "not written: RUNBOOK_REVIEWS names no place; `runbook review` prints 
 
 PATIENCE = timedelta(seconds=10)
 
-JOINED = "joined"
-"""The signal by which an incident asks a running procedure for progress reports."""
-
 START_HOLD = "start_hold"
 """The activity that leaves a hold behind, which may end long after the incident."""
 
-PROGRESS_SIGNALS = frozenset({"procedure_progress", "procedure_ended"})
+PROGRESS_SIGNALS = frozenset({PROCEDURE_PROGRESS, PROCEDURE_ENDED})
 """The signals by which a procedure tells an incident how it goes, also one that the incident did not start."""
 
 Name = tuple[str, str]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from activities.review.evidence import time_of
 from activities.review.histories import NOBODY, object_of, objects, received_by, said, who
 from activities.review.model import Cite, Moment, ReadingLine, Shares, Wait, order_of
-from activities.review.timeline import ALERTS, INCIDENT, name_of
+from activities.review.timeline import INCIDENT, name_of
+from runbook_model.incident.messages import ALERTS
 from runbook_model.names.ids import STATE
 
 if TYPE_CHECKING:

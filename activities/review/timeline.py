@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from activities.review.histories import NOBODY, object_of, objects, said, who
 from activities.review.model import ChangeLine, Line, Wait
+from runbook_model.incident.messages import ALERTS
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ BETWEEN_RUNS = frozenset(
     {"child_changes", "child_checkpoint", "extend", "joined", "procedure_progress", "procedure_ended"}
 )
 """What runs tell each other; their own lines tell the same."""
-ALERTS = "alerts"
 GIVEN_UP = frozenset({"cancelled", "open"})
 """An incident looks out for much next to what it does, and gives it up when it need not know any more."""
 TELLING = frozenset({"announce", "notify"})

@@ -25,8 +25,10 @@ from activities.review.model import (
 )
 from activities.review.moments import alerts_of, shares_of, waits_of
 from activities.review.reading import read
-from activities.review.timeline import ALERTS, HOLD, INCIDENT, longest_of, name_of, timeline_of
+from activities.review.timeline import HOLD, INCIDENT, longest_of, name_of, timeline_of
 from runbook_model.catalog.trace_links import trace_link
+from runbook_model.incident.alert_book import SEVERITIES
+from runbook_model.incident.messages import ALERTS
 from runbook_model.names.ids import SEVERITY
 from runbook_model.names.procedures import PROCEDURES
 from runbook_model.text.durations import format_duration
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 DUE_AFTER = timedelta(days=5)
 """Memories fade: the review is held within so many days after the end."""
-
-SEVERITIES = ("critical", "warning", "info")
 
 LATE = timedelta(minutes=1)
 """Trouble that was there for longer before anybody was notified was caught late."""

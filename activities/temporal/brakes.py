@@ -8,12 +8,10 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.temporal.runs import describe, is_open
+from activities.temporal.runs import PATIENCE, describe, is_open
 from runbook_model.brakes import BrakeAnswer, BrakeBook, BrakeReport, BrakeRequest, Question, Reservation
 from runbook_model.errors import NotYetError
 from runbook_model.names.ids import brake_id, remediation_id
-
-PATIENCE = timedelta(seconds=5)
 
 LOOK_EVERY = timedelta(seconds=10)
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.runs import read_events
 from runbook_model.authority.order import Authority
 from runbook_model.fact import Fact
 from runbook_model.names.ids import hold_id, is_under_lock, task_queue
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from runbook_model.text.durations import Duration
-
-PATIENCE = timedelta(seconds=5)
 
 SCALE_OUT = "scale_out"
 """The activity that raises the capacity."""
@@ -91,13 +87,7 @@ class ScaleOutHistory:
     async def _changes(self, run: ScaleOutRun, of: ScaleOutRuns) -> list[ScaleOut]:
         if not is_under_lock(run.workflow_id, of.environment, of.service):
             return []
-        handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
-        try:
-            events = (await handle.fetch_history(rpc_timeout=PATIENCE)).events
-        except RPCError as error:
-            if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:  # no such run
-                return []
-            raise
+        events = await read_events(self._client, run.workflow_id, run.run_id)
         found = [await self._scale_out(event) for event in events if _scales_out(event, of.environment)]
         names = (of.environment, of.service)
         return [change for change in found if (change.target.environment, change.target.service) == names]

@@ -12,11 +12,10 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.temporal.runs import POLL, describe, is_open, read_pollers
+from activities.temporal.runs import PATIENCE, POLL, describe, is_open, read_pollers
 from runbook_model.errors import NotYetError
 from runbook_model.locks import Holder, LockQuestion
 
-PATIENCE = timedelta(seconds=5)
 LOOK_EVERY = timedelta(seconds=1)
 
 

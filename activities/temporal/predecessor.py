@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from activities.temporal.runs import find, is_open
+from activities.temporal.runs import NO_SUCH_RUN, PATIENCE, find, is_open, read_events
 from runbook_model.errors import NotWarrantedError, PolicyError
 from runbook_model.fact import Fact
 from runbook_model.names.ids import is_lock
 
 MOST = 10
 """How many runs are looked at: only those that started since the one that asks stand before its predecessor."""
-
-PATIENCE = timedelta(seconds=5)
 
 CUT_OFF: dict[int, str] = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
@@ -139,13 +137,7 @@ class ChangeHistory:
 
     async def first_made(self, workflow_id: str, run_id: str, document: str) -> datetime | None:
         """Return when a run made its first change that brought a document along; None where it made none yet."""
-        try:
-            handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
-            events = (await handle.fetch_history(rpc_timeout=PATIENCE)).events
-        except RPCError as error:
-            if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
-                return None
-            raise
+        events = await read_events(self._client, workflow_id, run_id)
         refused = {
             failed.scheduled_event_id
             for event in events
@@ -167,7 +159,7 @@ class ChangeHistory:
             try:
                 found = await handle.describe(rpc_timeout=PATIENCE)
             except RPCError as error:
-                if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
+                if error.status in NO_SUCH_RUN:
                     return False
                 raise
             if not (found.parent_id and found.parent_run_id):

@@ -16,8 +16,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from activities.temporal.brakes import PATIENCE
-from activities.temporal.runs import describe, is_open
+from activities.temporal.runs import PATIENCE, describe, is_open
 from runbook_model.errors import NotYetError
 from runbook_model.fact import Fact
 from runbook_model.names.ids import remediation_id

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
@@ -17,6 +19,10 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+PATIENCE = timedelta(seconds=5)
+"""For one call of an activity."""
+NO_SUCH_RUN = frozenset({RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT})
+"""How the server answers for an id or a run id that it does not know, or that is none."""
 MOST_OF_A_PAGE = 500
 CLOSED = frozenset(int(status) for status in WorkflowExecutionStatus) - {int(WorkflowExecutionStatus.RUNNING)}
 """Every other status is open, also one that the SDK does not know yet, such as that of a run paused on the server."""
@@ -45,6 +51,17 @@ async def describe(
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
             return None
+        raise
+
+
+async def read_events(client: Client, workflow_id: str, run_id: str) -> Sequence[HistoryEvent]:
+    """Read the history of a run; nothing when there is no such run."""
+    try:
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+        return (await handle.fetch_history(rpc_timeout=PATIENCE)).events
+    except RPCError as error:
+        if error.status in NO_SUCH_RUN:
+            return ()
         raise
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from runbook_model import calls
 from runbook_model.catalog.service_policies import Database
 from runbook_model.catalog.target import Target
-from runbook_model.containers import Container, ContainerFence, ProjectRead, ServerAnswer
+from runbook_model.containers import LOOP, Container, ContainerFence, ProjectRead, ServerAnswer
 from runbook_model.measured.readings import Quality, Sample
 from runbook_model.measured.symptoms import LogsRead
 from runbook_model.messages import Message
@@ -17,9 +17,6 @@ from runbook_model.releases.release import Image, Release
 from workflows.decisions import database
 from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.diagnosis.cause import unknown, unread
-
-LOOP = 2
-"""So many restarts by the engine are a loop; one may be chance."""
 
 
 def classify_local_outage(target: Target, project: ProjectRead, logs: LogsRead, sample: Sample) -> Diagnosis:
