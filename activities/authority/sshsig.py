@@ -70,7 +70,7 @@ def parse_key(blob: bytes) -> PublicKey:
     return PublicKey(blob)
 
 
-def verify_signature(message: bytes, armor: str, namespace: str = NAMESPACE) -> PublicKey:
+def verify_signature(message: bytes, armor: str) -> PublicKey:
     """Return the key that made a signature of a message.
 
     Raises:
@@ -82,8 +82,8 @@ def verify_signature(message: bytes, armor: str, namespace: str = NAMESPACE) -> 
     blob, said, reserved, hash_name = outer.string(), outer.text(), outer.string(), outer.text()
     signature = outer.string()
     outer.end()
-    if said != namespace:
-        raise Rejected(f'the signature was made for "{said[:100]}", not for "{namespace}"', fix=HOW)
+    if said != NAMESPACE:
+        raise Rejected(f'the signature was made for "{said[:100]}", not for "{NAMESPACE}"', fix=HOW)
     if hash_name not in HASHES:
         raise Rejected(f"the signature's hash is {hash_name[:20]}", fix=f"use {' or '.join(HASHES)}")
     digest = HASHES[hash_name](message).digest()

@@ -131,7 +131,7 @@ def _clean(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _cleaned(name: str, value: Any) -> Any:
     match value:
         case str() if name in NAMES:
-            return _one_line(value)
+            return _harmless(one_line(value))[:LONGEST_FIELD]
         case str():
             return _harmless(excerpt(value, LONGEST_FIELD))
         case tuple() | list():
@@ -143,10 +143,6 @@ def _cleaned(name: str, value: Any) -> Any:
                 label: url for label, url in links.items() if _LINK.fullmatch(url) and one_line(url) == url
             }
     return value
-
-
-def _one_line(name: str) -> str:
-    return _harmless(one_line(name))[:LONGEST_FIELD]
 
 
 def _harmless(text: str) -> str:

@@ -163,7 +163,7 @@ async def breakdown_by_endpoint(
 
 async def breakdown_by_type(ask: PrometheusEvidence, target: Target) -> Breakdown:
     """Ask how many requests failed, for each type."""
-    failures, asked = await ask.failures()
+    failures, asked = await ask.failures
     if failures is None:
         return Breakdown.of(asked)
     query = promql.errors_by_type(target, None, target.verify.rate_window, failures)
@@ -173,7 +173,7 @@ async def breakdown_by_type(ask: PrometheusEvidence, target: Target) -> Breakdow
 async def breakdown_by_release(ask: PrometheusEvidence, target: Target) -> Breakdown:
     """Ask for each release's share of errors; those with too few requests are left out."""
     window, label = target.verify.rate_window, target.release_label
-    failures, asked = await ask.failures()
+    failures, asked = await ask.failures
     if failures is None:
         return Breakdown.of(asked)
     if label is None:

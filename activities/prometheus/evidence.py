@@ -59,7 +59,7 @@ class PrometheusEvidence:
             live: whether it must speak of tasks that live: a rate lives on for a window after the last of them.
         """
         (failures, uncounted), requests, dead = await asyncio.gather(
-            self.failures(), self.requests(window), self._dead(window) if live else _nothing()
+            self.failures, self.requests(window), self._dead(window) if live else _nothing()
         )
         if dead:
             return self._of(window, dead)
@@ -112,10 +112,6 @@ class PrometheusEvidence:
         """Ask for one number, now or at another moment."""
         found, asked = await self._ask(query, lambda prometheus: prometheus.value(query, at))
         return Figure.of(asked, value=found, at=at or self.now)
-
-    async def failures(self) -> tuple[promql.Failures | None, Evidence]:
-        """Find by what failures are counted."""
-        return await self._failures
 
     async def breakdown(self, query: str, label: str) -> Breakdown:
         """Ask for a number for each value of a label."""
@@ -213,7 +209,8 @@ class PrometheusEvidence:
         return None
 
     @cached_property
-    def _failures(self) -> asyncio.Future[tuple[promql.Failures | None, Evidence]]:
+    def failures(self) -> asyncio.Future[tuple[promql.Failures | None, Evidence]]:
+        """By what failures are counted; found once, when it is first asked for."""
         query = promql.error_share(self.target, None, self.target.verify.rate_window)
         return asyncio.ensure_future(
             self._ask(query, lambda prometheus: find_failures(prometheus, self.target, self.now))

@@ -68,9 +68,13 @@ def sample_age(target: Target, release: Release | None) -> str:
     return f"time() - max(timestamp({of_target(target.convention.requests, target, release)}))"
 
 
-def p95_seconds(target: Target, release: Release | None, window: timedelta) -> str:
+def p95_seconds(target: Target, release: Release | None, window: timedelta, *by: str | None) -> str:
     """Time in which 95 % of the requests were answered, in seconds; NaN without requests."""
-    return _p95(target, release, window)
+    if target.convention.native:
+        buckets = _summed_rate(_latency(target), target, release, window, *by)
+    else:
+        buckets = _summed_rate(_part(target, "_bucket"), target, release, window, "le", *by)
+    return _in_seconds(target, f"histogram_quantile(0.95, {buckets})")
 
 
 def latency_buckets(target: Target, release: Release | None, window: timedelta) -> str:
@@ -110,7 +114,7 @@ def request_rate(target: Target, window: timedelta) -> str:
 
 def p95_by_endpoint(target: Target, window: timedelta) -> str:
     """Time in which 95 % of the requests were answered, in seconds, a series for each endpoint."""
-    return _p95(target, None, window, target.convention.endpoint)
+    return p95_seconds(target, None, window, target.convention.endpoint)
 
 
 def mean_by_endpoint(target: Target, window: timedelta) -> str:
@@ -224,14 +228,6 @@ def _summed_rate(
 ) -> str:
     """Write the summed rate of a histogram or of one of its parts."""
     return f"sum{_by(*by)}(rate({of_users(series, target, release)}[{span(window)}]))"
-
-
-def _p95(target: Target, release: Release | None, window: timedelta, *by: str | None) -> str:
-    if target.convention.native:
-        buckets = _summed_rate(_latency(target), target, release, window, *by)
-    else:
-        buckets = _summed_rate(_part(target, "_bucket"), target, release, window, "le", *by)
-    return _in_seconds(target, f"histogram_quantile(0.95, {buckets})")
 
 
 def _in_seconds(target: Target, query: str) -> str:

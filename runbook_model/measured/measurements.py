@@ -62,7 +62,8 @@ class Measurement(Figure):
         if self.quality == "error" or self.requests is None or round(self.requests) >= wanted:
             return self
         few = f"{count_of(round(self.requests), 'request')} in {format_duration(self.window)}"
-        return self.unanswered(_noted(f"{few}, {wanted} are needed", self.note), value=None)
+        why = ", ".join(filter(None, (few, f"{wanted} are needed", self.note)))
+        return self.unanswered(why, value=None)
 
 
 class Probes(Fact):
@@ -216,7 +217,3 @@ def _p95(p95: Measurement) -> str:
 
 def _refused(probes: Probes) -> str:
     return f"the probe was answered {probes.refused}: correct probe in the catalog"
-
-
-def _noted(words: str, note: str) -> str:
-    return f"{words}, {note}" if note else words
