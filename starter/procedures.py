@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import RUNBOOK_MATRIX
 from runbook_model.catalog.target import Target
 from runbook_model.names.procedures import procedure_of
 from starter.paper import local, pages

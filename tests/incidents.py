@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.incident_policy import IncidentPolicy
-from runbook_model.catalog.policies import Contact, Incidents
+from runbook_model.catalog.policies import RUNBOOK_MATRIX, Contact, Incidents
 from runbook_model.incident.account import Account, Remediation
 from runbook_model.incident.messages import Alert
 from runbook_model.reports import Change, Checkpoint, Outcome, Report, State

@@ -26,7 +26,7 @@ from activities.review.model import (
 from activities.review.moments import alerts_of, shares_of, waits_of
 from activities.review.reading import read
 from activities.review.timeline import HOLD, INCIDENT, longest_of, name_of, timeline_of
-from runbook_model.catalog.trace_links import trace_link
+from runbook_model.catalog.target import trace_link
 from runbook_model.incident.alert_book import SEVERITIES
 from runbook_model.incident.messages import ALERTS
 from runbook_model.names.ids import SEVERITY

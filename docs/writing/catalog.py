@@ -10,10 +10,9 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from docs.writing.source import first_line, table
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.fields import NAME
-from runbook_model.catalog.policies import Environment
+from runbook_model.catalog.policies import RUNBOOK_MATRIX, Environment
 from runbook_model.catalog.service_policies import Placement, Service
 from runbook_model.text.durations import format_duration
 

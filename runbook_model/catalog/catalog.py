@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from runbook_model.catalog.accounts import ecs_name, problem_of_arn
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.fields import EVIDENCE, Name, Policy, ProcedureName
 from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.policies import (
+    RUNBOOK_MATRIX,
     AlertRule,
     Channel,
     Contact,
@@ -28,8 +28,7 @@ from runbook_model.catalog.policies import (
 )
 from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays, twins, users_in_addresses
 from runbook_model.catalog.service_policies import Placement, Service
-from runbook_model.catalog.target import Target
-from runbook_model.catalog.trace_links import TRACES, problem_of
+from runbook_model.catalog.target import TRACES, Target, problem_of_traces
 from runbook_model.errors import CatalogError, UnknownTargetError
 from runbook_model.text.redaction import redact
 from runbook_model.text.sentences import did_you_mean
@@ -81,7 +80,7 @@ class Catalog(Policy):
         ]
         problems += twins(self.environments, self.services)
         problems += self._channel_problems()
-        if problem := problem_of(self.links):
+        if problem := problem_of_traces(self.links):
             problems.append(f'links.{TRACES} = "{redact(self.links[TRACES])}": {problem}')
         if problems:
             raise ValueError("\n".join(problems))

@@ -7,9 +7,8 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.catalog import LOG, Catalog
-from runbook_model.catalog.policies import AlertRule, Approvals, Brake, Contact, Incidents
+from runbook_model.catalog.policies import RUNBOOK_MATRIX, AlertRule, Approvals, Brake, Contact, Incidents
 from runbook_model.fact import Fact
 from runbook_model.text.sentences import count_of, did_you_mean
 

@@ -5,7 +5,7 @@ Every number that procedures rely on has its default here, which is the runbook'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import combinations
 from typing import Annotated, Literal
@@ -24,19 +24,11 @@ from runbook_model.catalog.fields import (
 )
 from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.prometheus import PrometheusAccess, problem_of_address
-from runbook_model.names.people import is_agent, looks_like, problem_with_name
+from runbook_model.names.people import looks_like, problem_of_person
 from runbook_model.names.procedures import PROCEDURES
 from runbook_model.text.durations import Duration
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.sentences import count_of
-
-
-def problem_of_person(name: str) -> str | None:
-    """Say why somebody of this name can never sign or approve."""
-    if is_agent(name):
-        return "is an agent, and agents never approve: name people"
-    problem = problem_with_name(name)
-    return f"{problem}: correct it" if problem else None
 
 
 class Approvals(Policy):
@@ -277,3 +269,27 @@ class Incidents(Policy):
         description="How long after its end the same procedure does not start again automatically; doubled each time.",
     )
     cool_down_max: Positive = Field(default=timedelta(hours=4), description="The longest cool-down.")
+
+
+_MATRIX: tuple[tuple[str, Literal["critical", "warning"], int, ProcedureName], ...] = (
+    ("ServiceDown", "critical", 0, "service-down"),
+    ("DatabaseDown", "critical", 0, "database-issues"),
+    ("HighErrorRate", "warning", 5, "high-error-rate"),
+    ("DatabaseConnectionsHigh", "warning", 5, "database-issues"),
+    ("HighLatencyP95", "warning", 10, "high-latency"),
+    ("HighCPU", "warning", 15, "resource-issues"),
+    ("HighMemory", "warning", 15, "resource-issues"),
+)
+
+RUNBOOK_MATRIX: tuple[AlertRule, ...] = tuple(
+    AlertRule(name=name, severity=severity, respond_within=timedelta(minutes=minutes), procedure=procedure)
+    for name, severity, minutes, procedure in _MATRIX
+)
+"""What counts where a catalog has no ``[[alerts]]``: the runbook's matrix, and its database page's alerts."""
+
+
+def find_rule(matrix: Sequence[AlertRule], name: str, labels: Mapping[str, str]) -> AlertRule | None:
+    """Return the first row that is about an alert: its name is the alert's, and the alert has all of its labels."""
+    return next(
+        (rule for rule in matrix if rule.name == name and rule.labels.items() <= labels.items()), None
+    )

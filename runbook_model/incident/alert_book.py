@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from runbook_model.catalog.alert_matrix import find_rule
-from runbook_model.catalog.policies import AlertRule
+from runbook_model.catalog.policies import AlertRule, find_rule
 from runbook_model.incident.messages import Alert
 from runbook_model.messages import Message
 

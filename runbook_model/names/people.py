@@ -10,10 +10,13 @@ from runbook_model.text.plain_text import one_line
 
 AGENT = re.compile(r"agent:.*? for (?P<person>.+)", re.DOTALL | re.IGNORECASE)
 """The name of an agent, with the person for whom it acts."""
+
 LONGEST = 100
 """Characters of an approver's name."""
+
 _SCRIPTS = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU", "DESERET", "LATIN")
 """Alphabets whose letters look like each other's; one name is written in one of them."""
+
 _LETTERS = {
     "a": "\u0430\u0251\u03b1\uff41\u0410\u0391",
     "b": "\u044c\u0185\u0412\u0392",
@@ -42,6 +45,7 @@ _LETTERS = {
     "z": "\u1d22\u0396",
 }
 """Letters that are read as a Latin one, in Cyrillic, Greek, Armenian and among digits and signs."""
+
 _READ_AS = str.maketrans({letter: latin for latin, letters in _LETTERS.items() for letter in letters})
 
 
@@ -91,3 +95,11 @@ def _seen(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.strip()).translate(_READ_AS).casefold().translate(_READ_AS)
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return bare.replace("rn", "m").replace("vv", "w")
+
+
+def problem_of_person(name: str) -> str | None:
+    """Say why somebody of this name can never sign or approve."""
+    if is_agent(name):
+        return "is an agent, and agents never approve: name people"
+    problem = problem_with_name(name)
+    return f"{problem}: correct it" if problem else None

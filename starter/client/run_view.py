@@ -22,7 +22,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from runbook_model.catalog.trace_links import trace_link
+from runbook_model.catalog.target import trace_link
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step, Task
 from runbook_model.steps import place_of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from runbook_model.catalog.alert_matrix import find_rule
 from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.policies import find_rule
 from runbook_model.errors import UnknownTargetError
 from runbook_model.incident.messages import Alert, AlertBatch
 from runbook_model.names.ids import UNROUTED, incident_id

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from runbook_model.catalog.trace_links import with_trace
+from runbook_model.catalog.target import with_trace
 from runbook_model.incident.account import Account, Remediation
 from runbook_model.incident.announcements import UNKNOWN, Announcement
 from runbook_model.names import ids

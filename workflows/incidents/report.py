@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from runbook_model.catalog.trace_links import trace_link
+from runbook_model.catalog.target import trace_link
 from runbook_model.incident.account import Account, Remediation
 from runbook_model.incident.alert_book import KeptAlert
 from runbook_model.messages import Message

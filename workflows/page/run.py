@@ -10,8 +10,7 @@ from typing import Generic, TypeVar
 from activities.catalog.activities import CatalogActivities
 from activities.ecs.activities import EcsActivities
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.catalog.target import Target
-from runbook_model.catalog.trace_links import TRACES, with_trace
+from runbook_model.catalog.target import TRACES, Target, with_trace
 from runbook_model.locks import ecs_lock
 from runbook_model.measured.readings import STANDARD_LOOKS, Kind
 from runbook_model.messages import ProcedureRequest

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_model.catalog.catalog import Catalog
-from runbook_model.catalog.target import Target
-from runbook_model.catalog.trace_links import with_trace
+from runbook_model.catalog.target import Target, with_trace
 from runbook_model.names.procedures import FIX_PACKAGE
 from starter import completion
 from starter.caller import Caller, example, takes_caller

@@ -30,9 +30,8 @@ from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
 from runbook_model.authority.statement import Judged, Presented
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.incident_policy import IncidentPolicy
-from runbook_model.catalog.policies import AlertRule, Contact, Incidents
+from runbook_model.catalog.policies import RUNBOOK_MATRIX, AlertRule, Contact, Incidents
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.errors import RejectedError
 from runbook_model.incident.account import IncidentRequest

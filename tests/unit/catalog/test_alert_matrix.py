@@ -5,9 +5,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.catalog.activities import IncidentPolicies
 from activities.runtime.interceptors import EnvironmentGuard
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX, find_rule
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.incident_policy import TargetNames, missing
+from runbook_model.catalog.policies import RUNBOOK_MATRIX, find_rule
 from runbook_model.errors import CatalogError
 from runbook_model.names.procedures import PROCEDURES
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from runbook_model.catalog.catalog import parse_catalog
-from runbook_model.catalog.trace_links import trace_link, with_trace
+from runbook_model.catalog.target import trace_link, with_trace
 from runbook_model.errors import CatalogError
 from runbook_model.text.redaction import redact
 from tests.incidents import POLICY, T0, at, incident

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import RUNBOOK_MATRIX
 from runbook_model.incident.alert_book import LONGEST, MOST, AlertBook
 from runbook_model.incident.messages import AlertBatch
 from tests.incidents import alert, at

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import RUNBOOK_MATRIX
 from runbook_model.catalog.service_policies import Database, Thresholds
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.telemetry.log_lines import JsonLines
-from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
-from runbook_model.catalog.policies import AlertRule
+from runbook_model.catalog.policies import RUNBOOK_MATRIX, AlertRule
 from starter.exits import CliError
 from starter.processes.listening import parse_address
 from starter.webhook.application import CatalogFile
