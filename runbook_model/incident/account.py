@@ -28,12 +28,7 @@ from runbook_model.reports import (
 )
 
 REMEDIATIONS_KEPT = 20
-
 OBSERVATIONS_KEPT = 10
-
-NO_ALERT = 99
-"""How severe an incident is in which nothing fires."""
-
 ENDED_WELL = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED})
 
 
@@ -212,8 +207,7 @@ class Account(BaseModel):
     @property
     def handed_over(self) -> bool:
         """Whether the last procedure left something to a person."""
-        last = self.last
-        return last is not None and last.ended is not None and not (last.ended_well or last.gave_way)
+        return bool((last := self.last) and last.ended and not (last.ended_well or last.gave_way))
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -238,7 +232,7 @@ class Account(BaseModel):
     @property
     def rank_now(self) -> int:
         """The same as it is kept, to be compared later: an incident in which nothing fires is the least severe."""
-        return NO_ALERT if self.rank is None else self.rank
+        return 99 if self.rank is None else self.rank
 
     @property
     def severity(self) -> str:
