@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="Start the sandbox, deploy to it, and break it."
+    )
     commands = parser.add_subparsers(required=True)
     up = commands.add_parser("up", help="start the world and stay until Ctrl-C")
     up.add_argument(

@@ -43,7 +43,7 @@ SECTIONS = {
     },
     "Keep safe": {
         "brake": "Stop or allow automatic changes; show brakes.",
-        "standing": "Agree beforehand to automatic changes; list what was agreed to.",
+        "standing": "Approve automatic changes in advance; list these approvals.",
         "release": "List a service's releases; mark them good or bad.",
         "doctor": "Check the setup and print fixes.",
         "drill": "Check whether procedures would work now.",

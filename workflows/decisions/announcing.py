@@ -115,7 +115,7 @@ def ask(account: Account) -> str | None:
 def asked_of(account: Account) -> Asked | None:
     """Say what is asked of a person now."""
     short = f"{account.environment}/{account.service}"
-    close = f"in the end: runbook close {short} --root-cause WHY"
+    close = f"at the end: runbook close {short} --root-cause WHY"
     if account.ending:
         return None
     if account.under_way:
@@ -127,10 +127,10 @@ def asked_of(account: Account) -> Asked | None:
     if account.policy and account.policy.problem:
         unrouted = (account.service, account.environment) == ids.UNROUTED
         problem = NO_TARGET if unrouted else account.policy.problem
-        sentence = f"{problem}. Look, and in the end: runbook close incident/{short} --root-cause WHY"
+        sentence = f"{problem}. Look into it; at the end: runbook close incident/{short} --root-cause WHY"
         return Asked("no-target", (account.policy.problem,), sentence)
     if account.handed_over and account.last:
-        return Asked("handed-over", (account.last.run_id,), f"{account.last.summary} In{close[2:]}")
+        return Asked("handed-over", (account.last.run_id,), f"{account.last.summary} At{close[2:]}")
     return _asked_between(account, close)
 
 
@@ -145,10 +145,10 @@ def _asked_between(account: Account, close: str) -> Asked | None:
     leading = leading_alert(account)
     if leading is None:
         nothing_ran = account.last is None and not account.alerts.kept
-        return Asked("nothing-ran", (), f"Look, and {close}") if nothing_ran else None
+        return Asked("nothing-ran", (), f"Look into it; {close}") if nothing_ran else None
     if leading.procedure is None:
         return Asked(
-            "no-procedure", (leading.name,), f"No procedure answers {leading.name}: look, and {close}"
+            "no-procedure", (leading.name,), f"No procedure answers {leading.name}: look into it; {close}"
         )
     if (held := account.held) and held.kind != "cooling":
         start = f"runbook start {leading.procedure} {account.environment}/{account.service}"

@@ -33,7 +33,11 @@ DATA = "~/.local/share/incident-runbooks"
     ),
 )
 @click.option(
-    "--data", metavar="FOLDER", default=DATA, show_default=True, help="Everything that outlives a restart."
+    "--data",
+    metavar="FOLDER",
+    default=DATA,
+    show_default=True,
+    help="The folder for everything that must survive a restart.",
 )
 @click.option(
     "--port",

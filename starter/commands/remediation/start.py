@@ -82,7 +82,7 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
 
     PROCEDURE is rollback, service-down, high-error-rate, high-latency, resource-issues, database-issues or one of your
     own. E/S is ENVIRONMENT/SERVICE. One procedure runs on a target at a time; a second is refused.
-    Where decisions are signed, and whoever asks may not approve, a start that is not signed needs one approval more.
+    Where decisions are signed and the requester may not approve, an unsigned start needs one more approval.
     """
     check_procedure(procedure, to, caller.catalog)
     check_target(caller.catalog, target)

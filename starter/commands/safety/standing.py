@@ -47,7 +47,7 @@ COLUMNS = ("name", "targets", "procedures", "calls", "most tasks", "until", "sig
     ),
 )
 def command() -> None:
-    """Agree beforehand to automatic changes, where decisions are signed; list what was agreed to."""
+    """Approve automatic changes in advance, where decisions are signed; list these approvals."""
 
 
 @command.command(
