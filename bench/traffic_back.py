@@ -76,6 +76,10 @@ class Clients:
         for thread in self._threads:
             thread.join()
 
+    def back_after(self, began: float) -> float:
+        """Return the seconds until the bad release had answered last; 0 where it answered no more."""
+        return max(0.0, self.last_bad - began)
+
     def _ask(self) -> None:
         with httpx.Client(trust_env=False, timeout=10) as client:
             while not self._ended.wait(0.01):
@@ -137,7 +141,7 @@ async def by_product(shop: Shop) -> Took:
         await handle.execute_update("decide", Approval(by="bob", plan_hash=gate.plan_hash))
         report = await handle.result()
     assert str(report.outcome) == "recovered", report.summary
-    return Took(called_at(shop, "StopServiceDeployment", since) - began, clients.last_bad - began)
+    return Took(called_at(shop, "StopServiceDeployment", since) - began, clients.back_after(began))
 
 
 def by_hand(shop: Shop) -> Took:
@@ -151,7 +155,7 @@ def by_hand(shop: Shop) -> Took:
         began = time.time()
         subprocess.run(argv, env=os.environ | world.addresses.env, check=True, capture_output=True)
         until(lambda: shop.service_deployments()[0].get("lifecycleStage") == "BAKE_TIME")
-    return Took(called_at(shop, "UpdateService", since) - began, clients.last_bad - began)
+    return Took(called_at(shop, "UpdateService", since) - began, clients.back_after(began))
 
 
 async def pair(stage: Stage, strategy: str, moment: str) -> tuple[Took, Took]:
