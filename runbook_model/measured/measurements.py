@@ -88,7 +88,9 @@ def error_reading(seen: Measurement, probes: Probes | None, target: Target, now:
     if probes and not probes.refused:
         failed, requests = probes.failed + (seen.failed or 0), probes.sent + (seen.requests or 0)
         held = _held(failed / requests, requests, seen, target, now)
-        detail = f"{held.detail}: {seen.why}; {probes.failed} of {probes.sent} probes failed"
+        detail = (
+            f"{held.detail}; {probes.sent} of them were probes ({probes.failed} failed), because {seen.why}"
+        )
         return held.model_copy(update={"source": "probe", "detail": detail})
     if seen.value is not None and seen.requests is not None:
         held = _held(seen.value, seen.requests, seen, target, now)

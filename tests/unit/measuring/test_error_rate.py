@@ -168,7 +168,7 @@ async def test_probes_settle_too_little_traffic_and_the_detail_says_so():
     reading = await read(world, target={"probe": PROBE})
     assert (reading.quality, reading.source) == (G, "probe")
     assert reading.detail == (
-        "0.0 % of 32 requests failed (limit 10 %): 12 requests in 15s, 50 are needed; 0 of 20 probes failed"
+        "0.0 % of 32 requests failed (limit 10 %); 20 of them were probes (0 failed), because 12 requests in 15s, 50 are needed"
     )
     assert world.posted == [PROBE.body] * 20
 
@@ -183,7 +183,7 @@ async def test_only_as_many_probes_are_sent_as_requests_are_missing():
 async def test_probes_that_fail_or_get_no_answer_are_failed_requests(answer):
     reading = await read(World(requests="0", probes=[200, answer]), target={"probe": PROBE})
     assert (reading.quality, reading.value) == (B, 0.5)
-    assert "10 of 20 probes failed" in reading.detail
+    assert "20 of them were probes (10 failed)" in reading.detail
 
 
 async def test_what_users_saw_counts_next_to_the_probes():
