@@ -27,6 +27,8 @@ from activities.doctor.activities import DoctorActivities, DrillActivities
 from activities.doctor.checkup import Checkup, look_at_procedures
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges
+from activities.ecs.configuring import EcsConfiguration
+from activities.ecs.pausing import EcsPauses
 from activities.ecs.task_sizes import TaskSizes
 from activities.ecs.waits import Waits
 from activities.git.activities import GitActivities
@@ -133,6 +135,8 @@ class ActivityRegistry:
             CatalogActivities(settings.catalog, served),
             EcsActivities(clients),
             EcsChanges(clients),
+            EcsConfiguration(clients),
+            EcsPauses(clients),
             ScalingActivities(clients),
             TaskSizes(clients),
             rds,

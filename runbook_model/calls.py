@@ -9,6 +9,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.measured.database import SessionName
 from runbook_model.plans import PlannedCall
 from runbook_model.releases.capacity import Capacity, TaskChange
+from runbook_model.releases.configuring import QuickSettings
 from runbook_model.releases.release import Judgement, Release
 
 AS_REGISTERED = "<as registered>"
@@ -35,9 +36,17 @@ def update_service(target: Target, **what: object) -> PlannedCall:
     return ecs("UpdateService", cluster=target.cluster, service=target.ecs_service, **what)
 
 
-def deploy(target: Target, release: Release, *, registered: bool = False) -> PlannedCall:
-    """Update the service to a release, or to the revision that the same run registers of it."""
-    return update_service(target, taskDefinition=_revision(release, registered=registered))
+def deploy(
+    target: Target, release: Release, *, registered: bool = False, settings: QuickSettings | None = None
+) -> PlannedCall:
+    """Update the service to a release, or to the revision that the same run registers of it; with ``settings`` without waits."""
+    quick = {"deploymentConfiguration": settings.shown(quick=True)} if settings else {}
+    return update_service(target, taskDefinition=_revision(release, registered=registered), **quick)
+
+
+def put_settings_back(target: Target, settings: QuickSettings) -> PlannedCall:
+    """Give the service's deployment configuration its waits back; starts no deployment."""
+    return update_service(target, deploymentConfiguration=settings.shown(quick=False))
 
 
 def force(target: Target) -> PlannedCall:
@@ -54,6 +63,13 @@ def stop_own(release: Release, *, registered: bool = False) -> PlannedCall:
     """Stop the deployment of a release that the same run makes first, whose ARN nobody knows before."""
     revision = _revision(release, registered=registered)
     return ecs("StopServiceDeployment", deploymentOf=revision, stopType="ROLLBACK")
+
+
+def continue_own(release: Release, *, registered: bool = False) -> PlannedCall:
+    """Continue the deployment of a release that the same run makes, at any of its pause hooks."""
+    revision = _revision(release, registered=registered)
+    parameters = {"deploymentOf": revision, "action": "CONTINUE"}
+    return PlannedCall(service="ecs", action="ContinueServiceDeployment", parameters=parameters)
 
 
 def register(release: Release, change: TaskChange | None = None) -> PlannedCall:

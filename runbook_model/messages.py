@@ -77,6 +77,10 @@ class ProcedureRequest(Message):
     """Of the run above, where whoever asked for it signed that."""
 
 
+AS_CONFIGURED, FAST = "as-configured", "fast"
+SHIFTS = (AS_CONFIGURED, FAST)
+
+
 class RollbackRequest(ProcedureRequest):
     """Put a target back on an earlier release."""
 
@@ -84,6 +88,10 @@ class RollbackRequest(ProcedureRequest):
     """The release wanted: revision, ``family:revision``, ARN, image tag or digest; None for the last known good."""
     suspect: str | None = None
     """``family:revision`` that a diagnosis found to be bad: taking back another, deployed since, needs a person's yes."""
+    shift: Given = AS_CONFIGURED
+    """How an update shifts traffic: ``as-configured``, or ``fast``: without bake times; only a person chooses that."""
+    continue_own_hooks: bool = False
+    """Whether pause hooks of the run's own deployment are answered by its approval; only a person chooses that."""
 
 
 class Approval(Signable):

@@ -19,8 +19,11 @@ class PlannedCall(Message):
     parameters: dict[str, Any]
 
 
-FollowKind = Literal["undo", "put-back", "take-back", "mark", "registration"]
-"""An abort's undo; what a hold puts back; capacity that is taken back; a release's mark; a release registered again."""
+FollowKind = Literal["undo", "put-back", "take-back", "mark", "registration", "settings", "continue"]
+"""An abort's undo; what a hold puts back; capacity that is taken back; a release's mark; a release registered again.
+
+``settings``: a deployment configuration that is put back however the run ends. ``continue``: answers to pause hooks.
+"""
 
 
 DAY = timedelta(days=1)

@@ -187,6 +187,8 @@ def _of_service(clients: AwsClients, target: Target, service: ServiceState, here
     # AWS asks for it on both.
     yield Change("ecs:StopServiceDeployment", service.arn)
     yield Change("ecs:StopServiceDeployment", service.service_deployment or deployment)
+    if service.shifting and service.shifting.pauses:  # of the own rollback, where a person chooses that
+        yield Change("ecs:ContinueServiceDeployment", service.service_deployment or deployment)
     if target.approvals.signed:  # a scale-out leaves there whose yes it used up
         yield Change("ecs:TagResource", service.arn)
     if service.task_definition:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
+from activities.ecs.configuring import quick_configuration
 from activities.ecs.reading import read_release, read_service_state, standing, write_mark
 from activities.ecs.registering import (
     CHANGE_TAG,
@@ -25,6 +26,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, EndedError, RejectedError, UnknownReplyError
 from runbook_model.fact import Fact
 from runbook_model.plans import PlannedCall
+from runbook_model.releases.configuring import QuickSettings
 from runbook_model.releases.release import ROLLING_BACK, UNDER_WAY, Fence, Mark, Release, ServiceState
 from runbook_model.releases.shifting import Moment
 
@@ -45,11 +47,13 @@ class DeployRelease(ChangeOrder):
     fence: Fence
     registered: bool = False
     """Whether this very run registered it."""
+    settings: QuickSettings | None = None
+    """The waits of its deployment configuration, which the update takes out."""
 
     @property
     def call(self) -> PlannedCall:
         """The update."""
-        return calls.deploy(self.target, self.release, registered=self.registered)
+        return calls.deploy(self.target, self.release, registered=self.registered, settings=self.settings)
 
 
 class ForceDeployment(ChangeOrder):
@@ -139,7 +143,8 @@ class EcsChanges:
                 check_belongs(self._clients, change.target, wanted, now)
                 if change.registered:
                     self._check_registered_here(change.target, change.release)
-                return self._update(change.target, change.fence, task_definition=wanted)
+                quick = self._quick(change)
+                return self._update(change.target, change.fence, task_definition=wanted, configuration=quick)
             if stands is Standing.OURS:
                 return _deployed(now, change.fence, adopted=True)
             raise drifted(change.fence, now)
@@ -193,6 +198,11 @@ class EcsChanges:
                 at=datetime.now(UTC),
             )
 
+    def _quick(self, change: DeployRelease) -> dict[str, Any] | None:
+        """Return the service's deployment configuration without its waits, where the plan takes them out."""
+        settings = change.settings
+        return quick_configuration(self._clients, change.target, settings) if settings else None
+
     def _check_stops_in_time(self, change: StopDeployment, found: ServiceDeploymentTypeDef) -> None:
         """Let a deployment be stopped that shifts traffic, as long as the old tasks run.
 
@@ -201,21 +211,27 @@ class EcsChanges:
             PolicyError: it was to bring what the run deployed, and brings something else.
         """
         if change.brings:
-            self._check_brings(change, change.brings, found.get("targetServiceRevision", {}).get("arn", ""))
+            revision = found.get("targetServiceRevision", {}).get("arn", "")
+            self.check_brings(change.target, change.brings, revision, registered=change.registered)
         shift = read_shift(found)
         if shift and shift.moment(found["status"]) in {Moment.CLEANING_UP, Moment.FINISHED}:
             where = shift.summary(found["status"])
             raise EndedError(f"the deployment was not stopped: {where}")
 
-    def _check_brings(self, change: StopDeployment, release: Release, revision: str) -> None:
+    def check_brings(self, target: Target, release: Release, revision: str, *, registered: bool) -> None:
+        """Let a deployment pass whose revision brings a release, which the run registered if it says so.
+
+        Raises:
+            PolicyError: it brings something else.
+        """
         with self._clients.naming_errors("describe the service revision"):
-            found = self._clients.ecs(change.target.account).describe_service_revisions(
+            found = self._clients.ecs(target.account).describe_service_revisions(
                 serviceRevisionArns=[revision]
             )
         if release.task_definition not in {item["taskDefinition"] for item in found["serviceRevisions"]}:
             raise not_allowed(f"the deployment under way does not bring {release.revision}")
-        if change.registered:
-            self._check_registered_here(change.target, release)
+        if registered:
+            self._check_registered_here(target, release)
 
     @activity.defn
     def register_release(self, change: RegisterRelease) -> Release:
@@ -271,13 +287,23 @@ class EcsChanges:
         return found.get("tags", [])
 
     def _update(
-        self, target: Target, fence: Fence, *, task_definition: str | None = None, force: bool = False
+        self,
+        target: Target,
+        fence: Fence,
+        *,
+        task_definition: str | None = None,
+        configuration: dict[str, Any] | None = None,
+        force: bool = False,
     ) -> Deployed:
         ecs = self._clients.ecs(target.account)
         with sending(), self._clients.naming_errors(f"update the service {target.ecs_service}"):
             if task_definition:
+                settings: dict[str, Any] = {"deploymentConfiguration": configuration} if configuration else {}
                 answer = ecs.update_service(
-                    cluster=target.cluster, service=target.ecs_service, taskDefinition=task_definition
+                    cluster=target.cluster,
+                    service=target.ecs_service,
+                    taskDefinition=task_definition,
+                    **settings,
                 )
             else:
                 answer = ecs.update_service(

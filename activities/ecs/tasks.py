@@ -18,7 +18,7 @@ from runbook_model.text.durations import format_duration
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ContainerTypeDef, TaskTypeDef
+    from mypy_boto3_ecs.type_defs import ContainerTypeDef, ServiceTypeDef, TaskTypeDef
 
     from activities.aws.clients import AwsClients
 
@@ -35,6 +35,15 @@ def describe_service(clients: AwsClients, target: Target) -> ServiceState:
     Raises:
         InputError: the cluster has no such service.
     """
+    return read_service_state(describe_raw(clients, target))
+
+
+def describe_raw(clients: AwsClients, target: Target) -> ServiceTypeDef:
+    """Read one service as ECS describes it.
+
+    Raises:
+        InputError: the cluster has no such service.
+    """
     with clients.naming_errors(f"describe the service {target.ecs_service}"):
         answer = clients.ecs(target.account).describe_services(
             cluster=target.cluster, services=[target.ecs_service]
@@ -44,7 +53,7 @@ def describe_service(clients: AwsClients, target: Target) -> ServiceState:
             f"cluster {target.cluster} has no service {target.ecs_service}",
             fix="correct cluster or ecs_service in the catalog",
         )
-    return read_service_state(answer["services"][0])
+    return answer["services"][0]
 
 
 def describe_tasks(

@@ -30,6 +30,8 @@ CHANGES = {
     "deploy_release": "UpdateService",
     "force_deployment": "UpdateService (forced)",
     "stop_deployment": "StopServiceDeployment",
+    "put_settings_back": "UpdateService (deployment configuration)",
+    "continue_deployment": "ContinueServiceDeployment",
     "register_release": "RegisterTaskDefinition",
     "register_sized": "RegisterTaskDefinition",
     "apply_terraform": "terraform apply",

@@ -78,6 +78,12 @@ class Shifting(Fact):
         return sum((self._hooks_at(stage) * self._times(stage) for stage in stages), timedelta(0))
 
     @property
+    def called_take(self) -> timedelta:
+        """How long its Lambda hooks alone may take."""
+        called = tuple(hook for hook in self.hooks if hook.kind != "PAUSE")
+        return self.model_copy(update={"hooks": called}).hooks_take
+
+    @property
     def hooks_on_the_way_back(self) -> timedelta:
         """How long hooks may hold up a rollback that ECS makes."""
         stages = {stage for hook in self.hooks for stage in hook.stages} & _ON_THE_WAY_BACK
@@ -114,19 +120,30 @@ class Shifting(Fact):
             return f"{self.percent:g} % of the traffic, {wait} later all of it"
         return f"{self.percent:g} % of the traffic at a time, {wait} apart, in {self.steps} steps"
 
-    def sentences(self) -> Iterator[str]:
-        """Say what a new deployment does and how long it may take, a sentence each."""
+    def sentences(self, *, continued: bool = False) -> Iterator[str]:
+        """Say what a new deployment does and how long it may take, a sentence each.
+
+        Args:
+            continued: whether the run answers its pause hooks.
+        """
         yield f"{self.way}."
         if self.called:
             yield f"Lambda hooks are asked at {', '.join(self.called)}."
-        if self.pauses:
+        if self.pauses and continued:
+            yield f"It pauses at {', '.join(self.pauses)}, and this run continues it each time, by the same yes."
+        elif self.pauses:
             yield (
                 f"It pauses at {', '.join(self.pauses)} until somebody continues it "
                 "(aws ecs continue-service-deployment); this run does not."
             )
         if self.alarms:
             yield f"Alarms that end it: {', '.join(self.alarms)}; one that fires already when it begins is ignored by ECS."
-        more = f", and up to {format_duration(self.hooks_take)} of hooks" if self.hooks else ""
+        hooks = self.called_take if continued else self.hooks_take
+        more = (
+            f", and up to {format_duration(hooks)} of hooks"
+            if hooks or (self.hooks and not continued)
+            else ""
+        )
         yield f"At the longest it takes {format_duration(self.waits)} of waits{more}, and the time that tasks need to start."
 
     def _hooks_at(self, stage: str) -> timedelta:

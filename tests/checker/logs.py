@@ -39,6 +39,8 @@ def is_call(entry, call):
             return (pid, _moment(since)) in [(pid, _moment(since)) for pid, since in named]
         case _, "RegisterTaskDefinition":
             return _registers(entry["parameters"], call.parameters)
+        case _, "ContinueServiceDeployment":
+            return entry["parameters"].get("action", "CONTINUE") == call.parameters["action"]
         case _, "StopServiceDeployment" if "deploymentOf" in call.parameters:
             # Which release a deployment brings, the log does not say; the worker has looked before it stopped it. Which
             # deployment it is, the order says, and the rules compare that.
@@ -66,9 +68,21 @@ def _as_shown(entry):
     given = dict(entry["parameters"])
     if "taskDefinition" in given:
         given["taskDefinition"] = _revision(given["taskDefinition"])
+    if "deploymentConfiguration" in given:
+        given["deploymentConfiguration"] = _waits(given["deploymentConfiguration"])
     if entry["action"] == "RegisterScalableTarget":
         given = {name: given[name] for name in ("ResourceId", "MinCapacity", "MaxCapacity") if name in given}
     return given
+
+
+def _waits(configuration):
+    """What plans show of a deployment configuration: its strategy and its waits."""
+    part, wait = {
+        "CANARY": ("canaryConfiguration", "canaryBakeTimeInMinutes"),
+        "LINEAR": ("linearConfiguration", "stepBakeTimeInMinutes"),
+    }.get(configuration["strategy"], ("", ""))
+    steps = {part: {wait: configuration[part][wait]}} if part else {}
+    return {name: configuration[name] for name in ("strategy", "bakeTimeInMinutes")} | steps
 
 
 def _fits(given, shown):

@@ -20,6 +20,8 @@ from tests.checker.logs import changes_in, is_call, spends_a_decision
 
 TAKES_BACK = frozenset({"undo", "put-back", "take-back"})
 """What may follow from a yes after an abort."""
+HOWEVER_IT_ENDS = "settings"
+"""What may follow from a yes after an abort that keeps what was changed, too."""
 ONCE_FOR_A_YES = frozenset(
     {"UpdateService", "StopServiceDeployment", "RegisterScalableTarget", "RebootDBInstance"}
 )
@@ -101,6 +103,8 @@ class _Judge:
         if agreed is None:
             yield Fault("no yes", f"{name}: {why}")
         stop = _stopped(record, order)
+        if agreed and agreed.kind == HOWEVER_IT_ENDS:
+            return
         if stop and (agreed is None or agreed.kind not in TAKES_BACK or _keeps(record, stop)):
             yield Fault("after an abort", f"{name}: the abort is event {stop.event}, the order {order.event}")
 

@@ -16,6 +16,8 @@ from activities.ecs.changes import (
     RegisterRelease,
     StopDeployment,
 )
+from activities.ecs.configuring import PutSettingsBack
+from activities.ecs.pausing import ContinueDeployment
 from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions
 from activities.rds.activities import Reboot
@@ -36,6 +38,8 @@ ORDERS = {
     "deploy_release": DeployRelease,
     "force_deployment": ForceDeployment,
     "stop_deployment": StopDeployment,
+    "put_settings_back": PutSettingsBack,
+    "continue_deployment": ContinueDeployment,
     "register_release": RegisterRelease,
     "register_sized": RegisterSized,
     "mark_release": MarkRelease,

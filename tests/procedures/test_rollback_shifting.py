@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model.errors import AccessDeniedError
+from runbook_model.errors import AccessDeniedError, PolicyError
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Verdict
 from tests.procedures.stage.outside import judged, release
@@ -359,6 +359,183 @@ async def test_a_pause_that_nobody_answers_ends_as_the_hook_says(runbook, outsid
     report = await runbook.run()
     assert (report.outcome, outside.changes) == (Outcome.NOT_RECOVERED, ["deploy shop:2"])
     assert len(outside.notices) == 1
+
+
+# --- what a person chooses -------------------------------------------------------------------------------------------
+
+
+def finished(outside, **configuration):
+    """Release 3 has finished; from now on the service is configured so."""
+    in_flight(outside, "finished")
+    outside.configuration = {**outside.configuration, **configuration}
+    return outside.configuration
+
+
+async def chosen(runbook, **choices):
+    """Alice starts with a choice, and bob agrees; the run, and the plan that he saw."""
+    run = await runbook.start(**choices)
+    gate = await runbook.at_checkpoint(run)
+    await run.signal("approve", {"by": "bob", "plan_hash": gate.plan_hash})
+    return run, gate.plan
+
+
+@pytest.mark.ending("recovered-shifting-fast")
+@every_strategy
+async def test_a_fast_update_has_no_waits_and_the_configuration_is_put_back(runbook, outside):
+    before = finished(outside)
+    run, plan = await chosen(runbook, shift="fast")
+    assert "shift fast is a person's choice" in plan.needs_yes
+    [update] = plan.calls
+    assert update.parameters["deploymentConfiguration"]["bakeTimeInMinutes"] == 0
+    [back] = [follow for follow in plan.follows if follow.kind == "settings"]
+    assert back.calls[0].parameters["deploymentConfiguration"]["bakeTimeInMinutes"] == 15
+    assert "At the longest it takes 0s of waits" in " ".join(plan.because)
+    report = await runbook.end(run)
+    assert (report.outcome, outside.configuration) == (Outcome.RECOVERED, before), report.summary
+    assert outside.changes == ["deploy shop:2", "settings"]
+    assert fates(report) == [("UpdateService", "made"), ("UpdateService", "made")]
+    assert outside.history[0].shift.settings.waits == timedelta(0)
+
+
+@pytest.mark.parametrize("lost", ["deploy_release", "put_settings_back"])
+@every_strategy
+async def test_a_lost_reply_changes_no_configuration_twice(runbook, outside, lost):
+    before = finished(outside)
+    outside.loses_reply = {lost}
+    run, _ = await chosen(runbook, shift="fast")
+    report = await runbook.end(run)
+    assert (report.outcome, outside.configuration) == (Outcome.RECOVERED, before), report.summary
+    assert outside.changes == ["deploy shop:2", "settings"]
+    assert outside.calls.count(lost) == 2
+
+
+@pytest.mark.ending("aborted-shifting-fast")
+@pytest.mark.parametrize("moment", ["await_steady_state", "observe"])
+@pytest.mark.parametrize("keep", [True, False], ids=["keeps", "undoes"])
+async def test_an_abort_leaves_the_configuration_as_it_was(runbook, outside, moment, keep):
+    before = finished(outside)
+    waiting = outside.holds(moment)
+    run, _ = await chosen(runbook, shift="fast")
+    await runbook.calls(outside, moment)
+    await run.signal("abort", {"by": "alice", "reason": "it was not the release", "keep": keep})
+    await runbook.until(run, lambda now: any(decision.kind == "abort" for decision in now.decisions))
+    waiting.set()
+    report = await runbook.end(run)
+    assert (report.outcome, outside.configuration) == (Outcome.ABORTED, before), report.summary
+    assert outside.changes.count("settings") == 1
+    assert outside.changes[0] == "deploy shop:2"
+
+
+@pytest.mark.ending("recovered-shifting-fast-drifted")
+@every_strategy
+async def test_a_configuration_that_somebody_changed_meanwhile_is_left_as_it_is(runbook, outside):
+    finished(outside)
+    waiting = outside.holds("await_steady_state")
+    run, _ = await chosen(runbook, shift="fast")
+    await runbook.calls(outside, "await_steady_state")
+    theirs = outside.configuration = {**outside.configuration, "bakeTimeInMinutes": 7}
+    waiting.set()
+    report = await runbook.end(run)
+    assert (report.outcome, outside.configuration) == (Outcome.RECOVERED, theirs), report.summary
+    assert outside.changes == ["deploy shop:2"]
+    assert "The deployment configuration was not put back (somebody else changed" in report.summary
+    assert "bakeTimeInMinutes 15" in report.summary
+    assert [task.what for task in report.tasks] == ["Put the deployment configuration back"]
+
+
+async def test_a_configuration_that_changed_before_the_update_ends_the_run_without_a_change(runbook, outside):
+    finished(outside)
+    waiting = outside.holds("deploy_release")
+    run, _ = await chosen(runbook, shift="fast")
+    await runbook.calls(outside, "deploy_release")
+    outside.configuration = {**outside.configuration, "bakeTimeInMinutes": 7}
+    waiting.set()
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes, report.changes) == (Outcome.SUPERSEDED, [], ()), report.summary
+    assert "put_settings_back" not in outside.calls
+
+
+@pytest.mark.parametrize("outside", [("BLUE_GREEN", "alarms")], indirect=True)
+async def test_a_fast_update_that_is_not_verified_has_its_configuration_back_before_people_are_asked(
+    runbook, outside
+):
+    before = finished(outside)
+    outside.quality = Quality.BAD
+    run, plan = await chosen(runbook, shift="fast")
+    gate = await runbook.until(run, lambda now: now.checkpoint and "not verified" in now.checkpoint.question)
+    assert outside.configuration == before
+    answer = {"by": "bob", "plan_hash": gate.checkpoint.plan_hash, "option": "hand-over"}
+    await run.signal("approve", answer)
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes) == (Outcome.NOT_RECOVERED, ["deploy shop:2", "settings"])
+    assert "Terraform and CloudFormation see drift" in " ".join(plan.because)
+
+
+@pytest.mark.ending("recovered-shifting-continued")
+@every_strategy
+async def test_pauses_of_the_own_rollback_are_answered_by_its_yes_once_each(runbook, outside):
+    finished(outside, lifecycleHooks=[PAUSE])
+    run, plan = await chosen(runbook, continue_own_hooks=True)
+    assert "continue-own-hooks is a person's choice" in plan.needs_yes
+    assert "this run continues it each time, by the same yes" in " ".join(plan.because)
+    assert "of hooks" not in " ".join(plan.because)
+    report = await runbook.end(run)
+    steps = outside.history[0].shift.settings.steps
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:2", *["continue"] * steps])
+    assert fates(report)[1:] == [("ContinueServiceDeployment", "made")] * steps
+    assert {hook.status for hook in outside.machine.hooks} == {"SUCCEEDED"}
+    assert outside.notices == []
+
+
+async def test_a_lost_reply_to_a_pause_answers_it_once(runbook, outside):
+    finished(outside, lifecycleHooks=[PAUSE])
+    outside.loses_reply = {"continue_deployment"}
+    run, _ = await chosen(runbook, continue_own_hooks=True)
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:2", "continue"])
+    assert outside.calls.count("continue_deployment") == 2
+
+
+@every_strategy
+async def test_both_choices_go_together(runbook, outside):
+    before = finished(outside, lifecycleHooks=[PAUSE])
+    run, plan = await chosen(runbook, shift="fast", continue_own_hooks=True)
+    assert "shift fast with continue-own-hooks is a person's choice" in plan.needs_yes
+    report = await runbook.end(run)
+    assert (report.outcome, outside.configuration) == (Outcome.RECOVERED, before), report.summary
+    made = ["continue"] * outside.history[0].shift.settings.steps
+    assert outside.changes == ["deploy shop:2", *made, "settings"]
+
+
+async def test_a_pause_that_the_run_may_not_answer_is_a_persons(runbook, outside):
+    finished(outside, lifecycleHooks=[PAUSE])
+    outside.fails = {"continue_deployment": [PolicyError("not allowed")]}
+    outside.answer = "CONTINUE"
+    run, _ = await chosen(runbook, continue_own_hooks=True)
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:2"])
+    assert "The run could not continue it: not allowed" in outside.notices[0].text
+
+
+@pytest.mark.parametrize("choice", [{"shift": "fast"}, {"continue_own_hooks": True}], ids=["fast", "hooks"])
+async def test_a_choice_is_refused_for_what_is_under_way(runbook, outside, choice):
+    in_flight(outside, "baking")
+    report = await runbook.run(suspect=BAD, **choice)
+    assert (report.outcome, report.error.kind, outside.changes) == (Outcome.REFUSED, "input", [])
+    assert "is for a deployment that has finished, and shop:3 (1.3.0) is being deployed" in report.summary
+
+
+async def test_nobody_but_a_person_chooses(runbook, outside):
+    finished(outside)
+    report = await runbook.run(shift="fast", automatic=True)
+    assert (report.outcome, report.error.kind, outside.changes) == (Outcome.REFUSED, "policy", [])
+
+
+async def test_a_way_that_does_not_exist_is_refused(runbook, outside):
+    finished(outside)
+    report = await runbook.run(shift="at once")
+    assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "input")
+    assert '"at once" is no way to shift traffic' in report.summary
 
 
 # --- refused --------------------------------------------------------------------------------------------------------

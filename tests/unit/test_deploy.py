@@ -564,7 +564,7 @@ class TestIamPolicies:
     def test_every_change_that_doctor_asks_iam_about_is_allowed(self):
         code = (ROOT / "activities/doctor/permissions.py").read_text()
         asked = set(re.findall(r'Change\(\s*"([\w-]+:\w+)"', code))
-        assert len(asked) == 8
+        assert len(asked) == 9
         assert sorted(asked - set(allowed_actions())) == []
 
     def test_the_simulator_is_given_every_key_that_the_policies_have_conditions_on(self):

@@ -9,19 +9,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.temporal.brakes import BrakeActivities
 from runbook_model.brakes import Question
 from runbook_model.releases.release import Release
-from runbook_model.reports import State
+from runbook_model.reports import Problem, State
 from runbook_model.text.sentences import sentence
-from workflows.decisions.endings import certainly_not_made, not_warranted
+from workflows.decisions.endings import certainly_not_made, not_warranted, problem_of
 from workflows.page.deciding.asking import Step
 from workflows.page.locks import Locks
-from workflows.page.options import LOOK, READ, ActivityOptions
+from workflows.page.options import CHANGE, LOOK, READ, ActivityOptions
 from workflows.page.people import People
-from workflows.page.run_loop import RunLoop, Undo, unless_ending
+from workflows.page.run_loop import RunLoop, Settle, Undo, unless_ending
 from workflows.page.telling.record import Record
 
 
@@ -33,6 +33,8 @@ class Intended:
     before: str
     after: str
     undo: Undo | None
+    settle: Settle | None = None
+    """What has to follow it however the run ends."""
 
 
 class Changes:
@@ -70,12 +72,15 @@ class Changes:
         place = self._record.intend(intended.action, intended.before, intended.after)
         if intended.undo:
             self._run_loop.can_undo(place, intended.undo)
+        if intended.settle:
+            self._run_loop.owes(place, intended.settle)
         try:
             result = await self._step(words, do, given, options)
         except ActivityError as error:
             why = not_warranted(error)
             if why or certainly_not_made(error):
                 self._run_loop.forget(place)
+                self._run_loop.owes_nothing(place)
                 self._record.not_made(place)
             if why is None:
                 raise
@@ -85,6 +90,25 @@ class Changes:
         self._record.changed(place, certain=True)
         self._run_loop.heed_abort()
         return result
+
+    async def follow_up(
+        self, words: str, do: Callable[[Any, Any], Any], given: Any, intended: Intended
+    ) -> Problem | None:
+        """Make a change that has to follow another, also after an abort; why it could not be made, or None."""
+        place = self._record.intend(intended.action, intended.before, intended.after)
+        try:
+            result = await self._step(words, do, given, CHANGE)
+        except ActivityError as error:
+            if certainly_not_made(error) or is_cancelled_exception(error):
+                self._record.not_made(place)
+            if is_cancelled_exception(error):
+                raise
+            return problem_of(error)
+        if result.changed:
+            self._record.changed(place, certain=True)
+        else:
+            self._record.not_made(place)
+        return None
 
     def undo_brings_back(self, release: Release) -> None:
         """Note the release before the first change."""

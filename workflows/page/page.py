@@ -21,7 +21,7 @@ from runbook_model.messages import ProcedureRequest
 from runbook_model.names import ids
 from runbook_model.plans import Plan
 from runbook_model.releases.release import Release
-from runbook_model.reports import Ending, Outcome, Report, Task, Undone
+from runbook_model.reports import Ending, Outcome, Problem, Report, Task, Undone
 from workflows.page.changes import Changes, Intended, wait_for_brake
 from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.inbox import Inbox, reading
@@ -29,7 +29,7 @@ from workflows.page.deciding.procedure_orders import ProcedureOrders, run_child
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, run_step, watches
 from workflows.page.people import People
-from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of, unless_ending
+from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Settle, Undo, ending_of, unless_ending
 from workflows.page.telling.incident_link import IncidentLink
 from workflows.page.telling.record import Record
 
@@ -175,6 +175,7 @@ class Page:
         before: str,
         after: str,
         undo: Undo | None = None,
+        settle: Settle | None = None,
         options: ActivityOptions = CHANGE,
     ) -> R:
         """Change something outside, once.
@@ -189,9 +190,10 @@ class Page:
             before: what was, as text.
             after: what shall be, as text.
             undo: puts back what was, from a fresh reading, and says what came of it.
+            settle: makes what has to follow it however the run ends, and says what is left where it cannot.
             options: other activity options, where the time of a change is too short.
         """
-        intended = Intended(action, before, after, undo)
+        intended = Intended(action, before, after, undo, settle)
         result: R = await self._changes.make(words, do, given, intended, options)
         return result
 
@@ -203,6 +205,17 @@ class Page:
             words: the step's words.
         """
         self._people.announce(text, words)
+
+    async def follow_up(
+        self, words: str, do: Callable[[Any, P], object], given: P, *, action: str, before: str, after: str
+    ) -> Problem | None:
+        """Make a change that has to follow another, also after an abort: said only by what ``settle`` of a change runs."""
+        return await self._changes.follow_up(words, do, given, Intended(action, before, after, None))
+
+    async def settle(self) -> None:
+        """Make what has to follow the changes so far; what the body does not get to, the end of the run does."""
+        await self._run_loop.settle()
+        self._run_loop.heed_abort()
 
     async def ready(self) -> None:
         """Wait while a person paused the run; every change says this by itself."""

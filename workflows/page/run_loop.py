@@ -17,6 +17,8 @@ from workflows.page.telling.record import Record
 
 Body = Callable[[], Awaitable[Ending]]
 Undo = Callable[[], Awaitable[Undone]]
+Settle = Callable[[], Awaitable[str | None]]
+"""Makes what has to follow a change however the run ends; says what is left where it cannot."""
 T = TypeVar("T")
 
 
@@ -51,6 +53,8 @@ class RunLoop:
         self._orders = orders
         self._abort_keeps = abort_keeps
         self._undos: dict[int, Undo] = {}
+        self._owed: dict[int, Settle] = {}
+        self._left: list[str] = []
         self.announce: Callable[[str], object] = lambda _: None
         """Tells people something, and holds nothing up."""
 
@@ -76,6 +80,22 @@ class RunLoop:
         """Forget how a change is undone: it is no longer to be."""
         self._undos.pop(place, None)
 
+    def owes(self, place: int, settle: Settle) -> None:
+        """Remember what has to follow a change however the run ends, by its place in the record."""
+        self._owed[place] = settle
+
+    def owes_nothing(self, place: int) -> None:
+        """Forget what has to follow a change: it was not made."""
+        self._owed.pop(place, None)
+
+    async def settle(self) -> None:
+        """Make what has to follow the changes that were made, newest first; what cannot be made is said at the end."""
+        for place in sorted(self._owed, reverse=True):
+            left = await self._owed[place]()
+            self._owed.pop(place)
+            if left:
+                self._left.append(left)
+
     async def ready(self) -> None:
         """Wait while paused; an abort ends the hold and the body."""
         if self._orders.paused_by and not self.stopping:
@@ -98,7 +118,7 @@ class RunLoop:
 
     async def run(self, body: Body) -> Ending:
         """Run the body to its ending; a cancellation by Temporal is an abort that does not say whether to keep."""
-        running = asyncio.ensure_future(self._run(body))
+        running = asyncio.ensure_future(self._run_and_settle(body))
         while not running.done():
             try:
                 await workflow.wait_condition(running.done)
@@ -110,6 +130,17 @@ class RunLoop:
         if not self.stopping:
             self._orders.abort = Abort(by="Temporal", reason="the workflow was cancelled")
             self._record.decided("abort", "Temporal", "the workflow was cancelled")
+
+    async def _run_and_settle(self, body: Body) -> Ending:
+        ending = await self._run(body)
+        try:
+            await self.settle()
+        except Exception as error:  # noqa: BLE001 - as with the body
+            workflow.logger.exception("what had to follow a change failed in its own code")
+            self._left.append(f"What had to follow a change failed ({type(error).__name__}: {error}).")
+        if not self._left:
+            return ending
+        return ending.model_copy(update={"summary": " ".join((ending.summary, *self._left))})
 
     async def _run(self, body: Body) -> Ending:
         task = asyncio.ensure_future(body())

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed, EcsChanges, StopDeployment
+from activities.ecs.configuring import EcsConfiguration, PutSettingsBack
+from activities.ecs.pausing import ContinueDeployment, EcsPauses
 from activities.ecs.waits import Waits
 from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
 from runbook_model.releases.rollout import Awaited, Phase, Rollout
-from runbook_model.reports import Outcome, Undone, not_undone
+from runbook_model.releases.shifting import WaitingHook
+from runbook_model.reports import Outcome, Task, Undone, not_undone
 from runbook_model.text.durations import format_duration
 from workflows.decisions.endings import problem_of
+from workflows.decisions.rollback.choices import not_put_back
 from workflows.decisions.rollback.plan import RollbackPlan
-from workflows.decisions.rollback.shifting import paused_at
+from workflows.decisions.rollback.shifting import FOLLOWED, paused_at
 from workflows.page.run import Run
 from workflows.platforms.deployment import NOT_MADE, hand_over, undo_release
 
 R = TypeVar("R")
-
-FOLLOWED = timedelta(hours=1)
-"""How long a bake time is followed after a release was verified; a longer one ends without us."""
 
 
 async def await_traffic(run: Run, plan: RollbackPlan, deployed: Deployed) -> Rollout:
@@ -45,11 +46,68 @@ async def _watch_ours(run: Run, plan: RollbackPlan, words: str, awaited: Awaited
         if rollout.phase is not Phase.PAUSED:
             return rollout
         for hook in rollout.paused:
-            run.page.announce(paused_at(run.target, plan, rollout, hook), "Tell people of the pause")
+            await _answer(run, plan, rollout, hook, awaited.task_definition)
         known = (*rollout.announced, *(hook.id for hook in rollout.paused))
         awaited = awaited.model_copy(
             update={"announced": known, "service_deployment": rollout.service_deployment}
         )
+
+
+async def _answer(
+    run: Run, plan: RollbackPlan, rollout: Rollout, hook: WaitingHook, task_definition: str
+) -> None:
+    """Continue at a pause hook where the yes says so; otherwise, or where that fails, people hear how to answer it."""
+    failed = None
+    if plan.answers_pauses and rollout.service_deployment:
+        change = ContinueDeployment(
+            target=run.target,
+            service_deployment=rollout.service_deployment,
+            hook=hook.id,
+            brings=plan.after.model_copy(update={"task_definition": task_definition}),
+            registered=plan.way == "register",
+            planned_on=plan.fence,
+        )
+        try:
+            await run.page.change(
+                f"Continue at the pause hook of {rollout.stage or 'the deployment'}",
+                EcsPauses.continue_deployment,
+                change,
+                action="ContinueServiceDeployment",
+                before=f"paused at {rollout.stage or hook.id}",
+                after="continued",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            failed = problem_of(error)
+        else:
+            return
+    text = paused_at(run.target, plan, rollout, hook, failed)
+    run.page.announce(text, "Announce that the rollback is paused")
+
+
+def settling(run: Run, plan: RollbackPlan) -> Callable[[], Awaitable[str | None]] | None:
+    """Return what puts the deployment configuration back however the run ends; None where it is not changed."""
+    settings = plan.settings
+    if settings is None:
+        return None
+
+    async def settle() -> str | None:
+        problem = await run.page.follow_up(
+            "Put the deployment configuration back",
+            EcsConfiguration.put_settings_back,
+            PutSettingsBack(target=run.target, settings=settings),
+            action="UpdateService",
+            before=settings.words(quick=True),
+            after=settings.words(quick=False),
+        )
+        if problem is None:
+            return None
+        left = not_put_back(settings, problem)
+        run.page.add_follow_up(Task(what="Put the deployment configuration back", kind="immediate", why=left))
+        return left
+
+    return settle
 
 
 async def await_end(run: Run, plan: RollbackPlan, deployed: Deployed, rollout: Rollout) -> Rollout:

@@ -14,14 +14,17 @@ from activities.ecs.changes import (
     RegisterRelease,
     StopDeployment,
 )
+from activities.ecs.configuring import EcsConfiguration
 from activities.git.activities import GitActivities
 from activities.measuring.diagnosis import DiagnosisActivities
 from runbook_model.measured.revisions import RevisionsQuery, RevisionsRead, pair_of
+from runbook_model.messages import FAST, RollbackRequest
 from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory
 from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Undone, Verdict
+from workflows.decisions.rollback.choices import as_chosen, cannot_choose
 from workflows.decisions.rollback.plan import RollbackPlan, asking_after
-from workflows.decisions.rollback.releases import needs_more, plan_rollback
+from workflows.decisions.rollback.releases import needs_more, plan_rollback, refuse
 from workflows.decisions.rollback.shifting import asking_after_a_stop, by_figures, still_serves, unless_known
 from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
 from workflows.decisions.terraform.rollback import TerraformRollback
@@ -38,6 +41,7 @@ from workflows.platforms.shifting import (
     await_end,
     await_traffic,
     read_once_ended,
+    settling,
     still_under_way,
     undo_shift,
     unless_ended,
@@ -110,6 +114,7 @@ async def plan_release(run: Run, attempt: Attempt) -> RollbackPlan:
     """Plan what to put back; ends the page where there is nothing, or ECS does it by itself."""
     page, target = run.page, run.target
     history = await _read_history(run, attempt)
+    _check_choices(run, history)
     others = await _read_others(run, history, attempt)
     decided = plan_rollback(target, history, others, attempt.to, attempt.tried)
     by_tag = await _plan_by_git_tags(run, history, attempt) if isinstance(decided, Ending) else None
@@ -117,10 +122,27 @@ async def plan_release(run: Run, attempt: Attempt) -> RollbackPlan:
     known = unless_known(attempt.suspect, history, chosen)
     compared = by_figures(target, known, await _read_figures(run, history, known))
     checked = compared if attempt.tried else asking_after(attempt.suspect, history, compared)
-    checked = asking_after_a_stop(page.report.plan, checked)
+    checked = await _as_chosen(run, asking_after_a_stop(page.report.plan, checked))
     plan = await through_terraform(run, history, checked)
     page.record.planned(plan)
     return plan
+
+
+def _check_choices(run: Run, history: ReleaseHistory) -> None:
+    """End the page where a person chose what does not go with the service."""
+    if isinstance(run.request, RollbackRequest) and (problem := cannot_choose(run.request, history)):
+        run.page.unless_ending(refuse(problem))
+
+
+async def _as_chosen(run: Run, plan: RollbackPlan) -> RollbackPlan:
+    """Return the plan with what a person chose of it."""
+    request, settings = run.request, None
+    if not isinstance(request, RollbackRequest):
+        return plan
+    if request.shift == FAST:
+        words = "Read how long its deployments wait"
+        settings = await run.page.read(words, EcsConfiguration.read_quick_settings, run.target)
+    return as_chosen(run.target, request, plan, settings)
 
 
 async def _read_history(run: Run, attempt: Attempt) -> ReleaseHistory:
@@ -221,11 +243,18 @@ async def _deploy(run: Run, plan: RollbackPlan, release: Release, *, registered:
     return await run.page.change(
         f"Update the service to {release.name}",
         EcsChanges.deploy_release,
-        DeployRelease(target=run.target, release=release, fence=plan.fence, registered=registered),
+        DeployRelease(
+            target=run.target,
+            release=release,
+            fence=plan.fence,
+            registered=registered,
+            settings=plan.settings,
+        ),
         action="UpdateService",
         before=plan.before.name,
         after=release.name,
         undo=lambda: _undo_update(run, plan, release),
+        settle=settling(run, plan),
     )
 
 
@@ -239,10 +268,22 @@ async def await_release(run: Run, placed: Placed) -> Rollout:
     """Wait until the release is all that runs, or has all traffic, or is known not to get there."""
     words = f"Wait until only {placed.plan.after.name} runs"
     if placed.plan.shifting:
-        return await await_traffic(run, placed.plan, placed.deployed)
+        return await _await_traffic(run, placed)
     if placed.plan.way == "stop":
         return await await_own_rollback(run, words, placed.plan.stops)
     return await await_steady(run, words, placed.deployed)
+
+
+async def _await_traffic(run: Run, placed: Placed) -> Rollout:
+    """Wait until all traffic is there; without bake times its deployment ends soon, and its configuration is put back."""
+    plan = placed.plan
+    rollout = await await_traffic(run, plan, placed.deployed)
+    if plan.settings is None or rollout.phase is not Phase.STEADY:
+        return rollout
+    ended = await await_end(run, plan, placed.deployed, rollout)
+    if ended.phase is Phase.STEADY:
+        await run.page.settle()
+    return ended if ended.phase in {Phase.FAILED, Phase.SUPERSEDED} else rollout
 
 
 async def end_if_other_runs(run: Run, placed: Placed, rollout: Rollout) -> Release:
@@ -279,5 +320,6 @@ async def follow_to_end(run: Run, placed: Placed, rollout: Rollout) -> str | End
     ended = await await_end(run, placed.plan, placed.deployed, rollout)
     if ended.phase in {Phase.FAILED, Phase.SUPERSEDED}:
         return await hand_over(run, ended)
+    await run.page.settle()
     await end_if_other_runs(run, placed, rollout)
     return still_under_way(placed.plan) if ended.phase is Phase.STUCK else None

@@ -14,7 +14,13 @@ from temporalio.client import Client
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.authority.shown import plan_hash
-from runbook_model.messages import ProcedureRequest, RollbackRequest, StartSignature
+from runbook_model.messages import (
+    AS_CONFIGURED,
+    SHIFTS,
+    ProcedureRequest,
+    RollbackRequest,
+    StartSignature,
+)
 from runbook_model.names.ids import plan_id, remediation_id
 from runbook_model.reports import Outcome, Problem, Report
 from starter import completion
@@ -56,6 +62,18 @@ class StartOptions:
 @click.argument("procedure", shell_complete=completion.procedures)
 @takes_target
 @click.option("--to", metavar="RELEASE", help="Roll back to this release. Default: the last known good one.")
+@click.option(
+    "--shift",
+    type=click.Choice(SHIFTS),
+    default=AS_CONFIGURED,
+    help="Roll back a finished blue/green, linear or canary deployment as the service is set, or fast: without "
+    "bake times, which are put back after it. Needs an approval.",
+)
+@click.option(
+    "--continue-own-hooks",
+    is_flag=True,
+    help="Continue the rollback's own deployment at its pause hooks. Needs an approval.",
+)
 @reason_option
 @click.option("--plan", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit code says how it ended.")
@@ -72,6 +90,8 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
     *,
     target: Pair,
     to: str | None,
+    shift: str,
+    continue_own_hooks: bool,
     reason: str | None,
     plan: bool,
     wait: bool,
@@ -85,6 +105,8 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
     Where decisions are signed and the requester may not approve, an unsigned start needs one more approval.
     """
     check_procedure(procedure, to, caller.catalog)
+    chosen = {"shift": shift, "continue_own_hooks": continue_own_hooks}
+    _check_chosen(procedure, shift=shift, continue_own_hooks=continue_own_hooks)
     check_target(caller.catalog, target)
     fields = {
         "service": target.service,
@@ -94,7 +116,9 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
         "plan_only": plan,
         "replace": replace,
     }
-    request = RollbackRequest(**fields, to=to) if procedure == "rollback" else ProcedureRequest(**fields)
+    request = (
+        RollbackRequest(**fields, **chosen, to=to) if procedure == "rollback" else ProcedureRequest(**fields)
+    )
     options = StartOptions(plan=plan, wait=wait, replace=replace, signing=signing)
     return converse(lambda client: _start(client, caller, procedure, request, options))
 
@@ -110,6 +134,12 @@ def check_procedure(procedure: str, to: str | None, catalog: Path | None) -> Non
         raise bad_input(f"--to is for rollback only, not for {procedure}")
     if to is not None and not (0 < len(to) <= 500 and to.isprintable()):
         raise bad_input("--to needs a release: a revision, family:revision, ARN, image tag or digest")
+
+
+def _check_chosen(procedure: str, *, shift: str, continue_own_hooks: bool) -> None:
+    for option, chosen in (("--shift", shift != AS_CONFIGURED), ("--continue-own-hooks", continue_own_hooks)):
+        if chosen and procedure != "rollback":
+            raise bad_input(f"{option} is for rollback only, not for {procedure}")
 
 
 async def _start(

@@ -21,6 +21,8 @@ from activities.ecs.changes import (
     RegisterRelease,
     StopDeployment,
 )
+from activities.ecs.configuring import PutSettingsBack
+from activities.ecs.pausing import ContinueDeployment
 from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions
 from activities.rds.activities import Reboot
@@ -29,10 +31,12 @@ from runbook_model.catalog.catalog import load_catalog
 from runbook_model.measured.database import Instance
 from runbook_model.names import ids
 from runbook_model.releases.capacity import Capacity, TaskChange
+from runbook_model.releases.configuring import read_settings
 from runbook_model.releases.release import Judgement, Mark, ReleaseHistory
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from tests.patience import PATIENCE
 
+WAITS = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 15}
 FIRST_ATTEMPT = {
     "start_to_close_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(maximum_attempts=1),
@@ -129,6 +133,14 @@ class Mallory:
             "stop_deployment": StopDeployment(
                 service_deployment=history.service.service_deployment or "", fence=fence, **known
             ),
+            "continue_deployment": ContinueDeployment(
+                service_deployment=history.service.service_deployment or "",
+                hook="ecs-pause-1",
+                brings=older,
+                planned_on=fence,
+                **known,
+            ),
+            "put_settings_back": PutSettingsBack(settings=read_settings(WAITS), **known),
             "register_release": RegisterRelease(release=older, run_id="r", **known),
             "register_sized": RegisterSized(release=older, change=TaskChange(cpu=512), run_id="r", **known),
             "mark_release": MarkRelease(release=older, mark=mark, **known),

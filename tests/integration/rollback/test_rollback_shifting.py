@@ -39,14 +39,18 @@ def sandbox(tmp_path_factory):
 
 
 def changes(sandbox, since):
-    made = sandbox.calls("UpdateService", "StopServiceDeployment", since=since)
+    actions = ("UpdateService", "StopServiceDeployment", "ContinueServiceDeployment")
+    made = sandbox.calls(*actions, since=since)
     return [call["action"] for call in made]
 
 
+def described(sandbox):
+    (service,) = sandbox.aws("ecs").describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
+    return service
+
+
 def deployment(sandbox):
-    ecs = sandbox.aws("ecs")
-    (service,) = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
-    arn = service["currentServiceDeployment"]
+    ecs, arn = sandbox.aws("ecs"), described(sandbox)["currentServiceDeployment"]
     return ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
 
 
@@ -56,18 +60,20 @@ def versions(sandbox, times=20):
     return Counter(answers)
 
 
-async def rolled_back(sandbox):
+ASKED = ("which of them is the bad one", "is a person's choice")
+
+
+async def rolled_back(sandbox, *options):
     """Roll back as alice does; bob says yes where a person is asked."""
     cli = CommandLine(sandbox.addresses.temporal, "staging")
     names = ("--service", "bluegreen", "--environment", "staging")
-    started = await cli("start", "rollback", *names, "--json", **sandbox.addresses.env)
+    started = await cli("start", "rollback", *names, *options, "--json", **sandbox.addresses.env)
     assert started.code == 0, started.err
     watching = asyncio.create_task(cli("watch", started.json["id"], "--json", **sandbox.addresses.env))
     while not watching.done():
         shown = (await cli("show", started.json["id"], "--json", **sandbox.addresses.env)).json
-        if shown["checkpoint"] and "which of them is the bad one" in (
-            shown["checkpoint"]["plan"]["needs_yes"] or ""
-        ):
+        plan = (shown["checkpoint"] or {}).get("plan") or {}
+        if any(why in (plan.get("needs_yes") or "") for why in ASKED):
             await cli("approve", started.json["id"], "--yes", user="bob", **sandbox.addresses.env)
         await asyncio.wait([watching], timeout=1)
     return (await cli("show", started.json["id"], "--json", **sandbox.addresses.env)).json
@@ -101,6 +107,33 @@ async def test_a_bad_release_is_stopped_under_way_and_updated_once_it_has_finish
     assert report["outcome"] == "recovered", report["summary"]
     assert (changes(sandbox, since), deployment(sandbox)["status"]) == (["UpdateService"], "SUCCESSFUL")
     assert set(versions(sandbox)) == {good}
+
+
+async def test_a_fast_update_continues_its_pauses_and_leaves_the_configuration_as_it_was(sandbox):
+    configuration = {**STRATEGIES["CANARY"], "bakeTimeInMinutes": 0, "lifecycleHooks": []}
+    sandbox.aws("ecs").update_service(**NAMED, deploymentConfiguration=configuration)
+    sandbox.load("staging/bluegreen", 25)
+    good = next(iter(versions(sandbox)))
+    sandbox.deploy("staging", "4.1.0", service="bluegreen", FAULT_ERROR_RATE=0.5)
+    until(lambda: deployment(sandbox)["status"] == "SUCCESSFUL")
+    pause = {"targetType": "PAUSE", "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"]}
+    waits = {**configuration, "bakeTimeInMinutes": 60, "lifecycleHooks": [pause]}
+    before, ran = described(sandbox)["deployments"], deployment(sandbox)["serviceDeploymentArn"]
+    sandbox.aws("ecs").update_service(**NAMED, deploymentConfiguration=waits)
+    assert [item["id"] for item in described(sandbox)["deployments"]] == [item["id"] for item in before]
+    assert deployment(sandbox)["serviceDeploymentArn"] == ran  # the configuration alone deploys nothing
+    configured = described(sandbox)["deploymentConfiguration"]
+
+    since = len(sandbox.calls())
+    report = await rolled_back(sandbox, "--shift", "fast", "--continue-own-hooks")
+    assert report["outcome"] == "recovered", report["summary"]
+    assert changes(sandbox, since) == [
+        "UpdateService", "ContinueServiceDeployment", "ContinueServiceDeployment", "UpdateService",
+    ]  # fmt: skip
+    assert described(sandbox)["deploymentConfiguration"] == configured
+    assert deployment(sandbox)["status"] == "SUCCESSFUL"
+    assert set(versions(sandbox)) == {good}
+    sandbox.aws("ecs").update_service(**NAMED, deploymentConfiguration=configuration)
 
 
 CANARY = {

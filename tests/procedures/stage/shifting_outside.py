@@ -13,11 +13,15 @@ from itertools import count
 from temporalio import activity
 
 from activities.ecs.changes import Deployed, DeployRelease, StopDeployment
+from activities.ecs.configuring import PutBack, PutSettingsBack
+from activities.ecs.pausing import Continued, ContinueDeployment
 from activities.ecs.shifting import read_shift, read_shifting
 from activities.ecs.waits import AwaitedDrift
+from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, EndedError
 from runbook_model.measured.revisions import RevisionsQuery, RevisionsRead
 from runbook_model.releases.arriving import judge_shift
+from runbook_model.releases.configuring import QuickSettings, fingerprint, read_settings
 from runbook_model.releases.release import OwnRollback, Release, ServiceDeployment, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout
 from runbook_model.releases.shifting import Moment
@@ -56,6 +60,8 @@ class ShiftingOutside(Outside):
     """One service; ``configuration`` is its deployment configuration."""
 
     configuration: dict[str, object] = field(default_factory=lambda: STRATEGIES["BLUE_GREEN"])
+    started_with: dict[str, object] = field(default_factory=dict)
+    """The configuration that the newest deployment started with."""
     machine: Shift | None = None
     now: float = 0.0
     keys: count[int] = field(default_factory=count)
@@ -75,6 +81,7 @@ class ShiftingOutside(Outside):
             raise AssertionError("it was deployed over a deployment that is under way")
         self.deployed(what, status="PENDING")
         clock = Clock(minute_seconds=60, stage_seconds=STAGE)
+        self.started_with = self.configuration
         self.machine = Shift(plan_of(self.configuration), clock, lambda: f"{next(self.keys):043d}")
         self._show(self.machine)
 
@@ -116,7 +123,7 @@ class ShiftingOutside(Outside):
         share, wanted = machine.wanted.production, machine.wanted
         asked = {
             "status": machine.status,
-            "deploymentConfiguration": self.configuration,
+            "deploymentConfiguration": self.started_with,
             "lifecycleStage": machine.stage,
             "targetServiceRevision": {
                 "arn": latest.revision,
@@ -163,6 +170,9 @@ class ShiftingOutside(Outside):
         if activity.info().attempt > 1 and change.fence != self.service.fence:
             return self._deployed(adopted=True)
         self._fenced(change.fence)
+        if change.settings:
+            self._configured({change.settings.was, change.settings.quick})
+            self.configuration = change.settings.without_waits(self.configuration)
         self.deploys(change.release)
         self._changed("deploy_release", f"deploy {change.release.revision}")
         return self._deployed()
@@ -197,7 +207,13 @@ class ShiftingOutside(Outside):
 
     @property
     def activities(self) -> list[object]:
-        return [*super().activities, self.read_revisions]
+        more = (
+            self.read_revisions,
+            self.read_quick_settings,
+            self.put_settings_back,
+            self.continue_deployment,
+        )
+        return [*super().activities, *more]
 
     @activity.defn
     async def await_steady_state(self, awaited: Awaited) -> Rollout:
@@ -214,6 +230,40 @@ class ShiftingOutside(Outside):
             if self.now > until + seen.takes.total_seconds():
                 return seen.model_copy(update={"phase": Phase.STUCK})
             self.advance()
+
+    def _configured(self, expected: set[str]) -> None:
+        if fingerprint(self.configuration) not in expected:
+            error = DriftedError("somebody else changed the service's deployment configuration")
+            error.certainly_not_made = activity.info().attempt == 1
+            raise error.to_application_error()
+
+    @activity.defn
+    async def read_quick_settings(self, _target: Target) -> QuickSettings:
+        await self._called("read_quick_settings")
+        return read_settings(self.configuration)
+
+    @activity.defn
+    async def put_settings_back(self, change: PutSettingsBack) -> PutBack:
+        await self._called("put_settings_back")
+        if fingerprint(self.configuration) == change.settings.was:
+            return PutBack(changed=activity.info().attempt > 1, detail="as it was before")
+        self._configured({change.settings.quick})
+        self.configuration = change.settings.put_back(self.configuration)
+        self._changed("put_settings_back", "settings")
+        return PutBack(changed=True, detail=change.settings.words(quick=False))
+
+    @activity.defn
+    async def continue_deployment(self, change: ContinueDeployment) -> Continued:
+        await self._called("continue_deployment")
+        latest = self.history[0]
+        if latest.arn != change.service_deployment or latest.release.revision != change.brings.revision:
+            raise AssertionError("a deployment of somebody else was to be continued")
+        assert self.machine is not None
+        if not self.machine.answer(change.hook, "CONTINUE"):
+            return Continued(detail="it waits no longer")
+        self._show(self.machine)
+        self._changed("continue_deployment", "continue")
+        return Continued(detail="continued")
 
     async def _let_people_answer(self, awaited: Awaited) -> None:
         """Let a person answer a pause hook, once a message has named it."""

@@ -137,6 +137,15 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
             ["start", "service-down", "--service", "a", "--environment", "b", "--to", "1"],
             "--to is for rollback only",
         ),
+        (["start", "service-down", "prod/a", "--shift", "fast"], "--shift is for rollback only"),
+        (
+            ["start", "high-latency", "prod/a", "--continue-own-hooks"],
+            "--continue-own-hooks is for rollback only",
+        ),
+        (
+            ["start", "rollback", "prod/a", "--shift", "quick"],
+            "'quick' is not one of 'as-configured', 'fast'",
+        ),
         (["abort", "prod/a", "--reason", "x", "--keep", "--undo"], "exclude each other"),
         (["abort", "prod/a"], "Missing option '--reason'"),
         (["abort", "prod/a", "--reason", " "], "--reason has an empty value"),

@@ -8,6 +8,7 @@ from typing import Literal
 from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
+from runbook_model.releases.configuring import QuickSettings
 from runbook_model.releases.release import DIGEST_FROM, Fence, Judgement, Release, ReleaseHistory
 from runbook_model.releases.shifting import Shifting
 from runbook_model.reports import Problem
@@ -30,6 +31,10 @@ class RollbackPlan(Plan):
     """ARN of the service deployment to stop."""
     shifting: Shifting | None = None
     """How the service's deployments shift traffic, where they do."""
+    settings: QuickSettings | None = None
+    """The waits that the update takes out, and that are put back after it."""
+    answers_pauses: bool = False
+    """Whether the run answers the pause hooks of its own deployment."""
 
     @property
     def under_way(self) -> str | None:

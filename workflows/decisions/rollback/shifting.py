@@ -15,13 +15,17 @@ from runbook_model.measured.revisions import RevisionsRead
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
 from runbook_model.releases.rollout import Rollout
-from runbook_model.releases.shifting import WaitingHook
+from runbook_model.releases.shifting import Shifting, WaitingHook
 from runbook_model.reports import Ending, Outcome, Problem, Verdict
+from runbook_model.text.durations import format_duration
+from runbook_model.text.sentences import sentence
 from workflows.decisions.revisions import BadOne, Compared, compare
 from workflows.decisions.rollback.plan import RollbackPlan
 
 P = TypeVar("P", bound=RollbackPlan)
 
+FOLLOWED = timedelta(hours=1)
+"""How long a bake time is followed after a release was verified; a longer one ends without us."""
 STOPPED_WELL = frozenset({"ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"})
 
 
@@ -176,9 +180,12 @@ def still_serves(
     return Ending(outcome=Outcome.NOT_RECOVERED, summary=summary, verdict=Verdict.NOT_RECOVERED)
 
 
-def paused_at(target: Target, plan: RollbackPlan, rollout: Rollout, hook: WaitingHook) -> str:
+def paused_at(
+    target: Target, plan: RollbackPlan, rollout: Rollout, hook: WaitingHook, failed: Problem | None = None
+) -> str:
     """Say to people that our own deployment waits at a pause hook, until when, and how to answer it."""
     stage = f" of {rollout.stage}" if rollout.stage else ""
+    because = f" The run could not continue it: {sentence(failed.line)}" if failed else ""
     until = (
         f" At {hook.expires_at:%Y-%m-%d %H:%M} UTC ECS answers {hook.at_timeout}." if hook.expires_at else ""
     )
@@ -187,7 +194,8 @@ def paused_at(target: Target, plan: RollbackPlan, rollout: Rollout, hook: Waitin
         f"--service-deployment-arn {rollout.service_deployment} --hook-id {hook.id} --action CONTINUE"
     )
     return (
-        f"The deployment of {plan.after.name} waits at the pause hook {hook.id}{stage}, and goes on once a person answers it.{until} "
+        f"The deployment of {plan.after.name} waits at the pause hook {hook.id}{stage}, and goes on once a person answers it."
+        f"{because}{until} "
         f"To continue: {command} (or --action ROLLBACK, which takes the deployment back)."
     )
 
@@ -197,6 +205,17 @@ def _held_up(hooks: timedelta) -> tuple[str, ...]:
         ("Lambda hooks of the traffic shift are asked again on the way back, and may hold it up.",)
         if hooks
         else ()
+    )
+
+
+def followed(shifting: Shifting) -> str:
+    """Say how long a deployment of our own is followed, and what does not count as recovered."""
+    bake, most = timedelta(minutes=shifting.bake_minutes), ""
+    if bake > FOLLOWED:
+        most = f", for {format_duration(FOLLOWED)} of its bake time of {format_duration(bake)} at most"
+    return (
+        f"It is verified once it has all traffic, and then followed until it has ended{most}: "
+        "what ECS takes back until then, because of an alarm for example, is not recovered."
     )
 
 
@@ -214,7 +233,7 @@ def updating(history: ReleaseHistory, decided: P) -> P:
     )
     return decided.model_copy(
         update={
-            "because": (*decided.because, *shifting.sentences()),
+            "because": (*decided.because, *shifting.sentences(), followed(shifting)),
             "follows": (*decided.follows, undo),
             "essence": " ".join(shifting.sentences()),
             "shifting": shifting,
