@@ -15,7 +15,8 @@ from runbook_model.catalog.policies import Channel, Environment
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.names.procedures import FIX_PACKAGE, PROCEDURES
-from runbook_model.releases.release import ReleaseHistory, ServiceState
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import ServiceState
 from runbook_model.releases.rollback_time import RollbackTime
 
 SECONDS: Final = 5.0

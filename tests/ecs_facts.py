@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from runbook_model.releases.release import (
-    Deployment,
-    Image,
-    Judgement,
-    Mark,
-    OwnRollback,
-    Release,
-    ReleaseHistory,
-    ServiceDeployment,
-    ServiceState,
-)
+from runbook_model.releases.history import OwnRollback, ReleaseHistory, ServiceDeployment
+from runbook_model.releases.release import Deployment, Image, Judgement, Mark, Release, ServiceState
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 ARN = "arn:aws:ecs:us-east-1:123456789012"

@@ -14,7 +14,8 @@ from activities.ecs.activities import EcsActivities
 from runbook_model.catalog.target import Target
 from runbook_model.checks import WORKER_CATALOG, Check, Checks, DoctorRequest, Found, Place
 from runbook_model.names.ids import watch_queue
-from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Release
 from runbook_model.text.sentences import count_of
 from workflows.decisions import checkup
 from workflows.decisions.endings import cause_of, problem_of

@@ -13,7 +13,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.catalog.activities import CatalogActivities
 from activities.ecs.activities import EcsActivities, ReleaseQuery
-from activities.ecs.changes import EcsChanges, MarkRelease
+from activities.ecs.changes import EcsChanges
+from activities.ecs.orders import MarkRelease
 from runbook_model.authority.order import Authority
 from runbook_model.authority.statement import SignedStatement, Warrant
 from runbook_model.catalog.incident_policy import TargetNames

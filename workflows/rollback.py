@@ -16,15 +16,8 @@ from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow, runs_page
 from workflows.page.run import Run, open_run
 from workflows.platforms.deployment import hand_over, mark
-from workflows.remedies.release import (
-    Attempt,
-    Placed,
-    await_release,
-    end_if_other_runs,
-    follow_to_end,
-    plan_release,
-    put_back,
-)
+from workflows.remedies.release import Placed, await_release, end_if_other_runs, follow_to_end, put_back
+from workflows.remedies.release_plan import Attempt, plan_release
 from workflows.remedies.verification import measure, verify
 
 GO_ON = ("verify-again", "roll-back-further", "hand-over")

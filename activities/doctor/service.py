@@ -18,7 +18,8 @@ from activities.elb.groups import describe_groups, describe_health
 from runbook_model.catalog.target import Target
 from runbook_model.measured.publishing import published, published_late
 from runbook_model.measured.queueing import queue_reading
-from runbook_model.releases.release import ReleaseHistory, ServiceState
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import ServiceState
 from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:

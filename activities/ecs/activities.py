@@ -20,7 +20,8 @@ from activities.ecs.tasks import AT_ONCE, batched, describe_service, describe_ta
 from runbook_model.catalog.target import Target
 from runbook_model.errors import NotFoundError, RejectedError
 from runbook_model.fact import Fact
-from runbook_model.releases.release import UNDER_WAY, Release, ReleaseHistory, ServiceDeployment, ServiceState
+from runbook_model.releases.history import ReleaseHistory, ServiceDeployment
+from runbook_model.releases.release import UNDER_WAY, Release, ServiceState
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:

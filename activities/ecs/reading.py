@@ -9,17 +9,8 @@ from typing import TYPE_CHECKING
 
 from activities.ecs.shifting import read_shift, read_shifting
 from activities.runtime.fence import Standing
-from runbook_model.releases.release import (
-    Deployment,
-    Fence,
-    Image,
-    Judgement,
-    Mark,
-    OwnRollback,
-    Release,
-    ServiceDeployment,
-    ServiceState,
-)
+from runbook_model.releases.history import OwnRollback, ServiceDeployment
+from runbook_model.releases.release import Deployment, Fence, Image, Judgement, Mark, Release, ServiceState
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:

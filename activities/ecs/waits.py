@@ -20,7 +20,8 @@ from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, RunbookError
 from runbook_model.fact import Fact
 from runbook_model.releases.arriving import Traffic, count_serving, judge_shift, judge_traffic
-from runbook_model.releases.release import UNDER_WAY, Fence, Release, ServiceDeployment, ServiceState
+from runbook_model.releases.history import ServiceDeployment
+from runbook_model.releases.release import UNDER_WAY, Fence, Release, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout, judge_rollout
 from runbook_model.releases.shifting import Shifting
 

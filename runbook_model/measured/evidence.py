@@ -12,7 +12,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from runbook_model.fact import Fact
-from runbook_model.releases.release import Release, ReleaseHistory, ServiceDeployment
+from runbook_model.releases.history import ReleaseHistory, ServiceDeployment
+from runbook_model.releases.release import Release
 from runbook_model.text.plain_text import one_line
 
 Source = Literal[

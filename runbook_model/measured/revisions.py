@@ -12,7 +12,8 @@ from pydantic import Field
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.measured.evidence import Evidence
-from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Release
 from runbook_model.text.sentences import count_of
 
 

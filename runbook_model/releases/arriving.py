@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from runbook_model.fact import Fact
-from runbook_model.releases.release import ROLLING_BACK, ServiceDeployment, ServiceState
+from runbook_model.releases.history import ServiceDeployment
+from runbook_model.releases.release import ROLLING_BACK, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout, reason_of, refuted
 from runbook_model.releases.shifting import WaitingHook
 

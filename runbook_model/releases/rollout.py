@@ -12,7 +12,8 @@ from typing import Literal
 
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
-from runbook_model.releases.release import ROLLING_BACK, Deployment, ServiceDeployment, ServiceState
+from runbook_model.releases.history import ServiceDeployment
+from runbook_model.releases.release import ROLLING_BACK, Deployment, ServiceState
 from runbook_model.releases.shifting import WaitingHook
 
 

@@ -9,14 +9,8 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 from temporalio.api.enums.v1 import EventType
 
-from activities.ecs.changes import (
-    DeployRelease,
-    ForceDeployment,
-    MarkRelease,
-    RegisterRelease,
-    StopDeployment,
-)
 from activities.ecs.configuring import PutSettingsBack
+from activities.ecs.orders import DeployRelease, ForceDeployment, MarkRelease, RegisterRelease, StopDeployment
 from activities.ecs.pausing import ContinueDeployment
 from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions

@@ -9,7 +9,7 @@ import pytest
 
 from runbook_model.catalog.policies import Approvals
 from runbook_model.measured.readings import Quality
-from runbook_model.releases.release import ServiceDeployment
+from runbook_model.releases.history import ServiceDeployment
 from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Outcome
 from tests.patience import PATIENCE

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 
-from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease, StopDeployment
+from activities.ecs.orders import DeployRelease, ForceDeployment, MarkRelease, StopDeployment
 from activities.ecs.task_sizes import RegisterSized
 from activities.registry import FENCED
 from activities.runtime.change_guard import MARKS

@@ -8,7 +8,8 @@ from typing import Final
 
 from runbook_model.catalog.target import Target
 from runbook_model.checks import NOT_ON_ECS, PLAN, POLICY, ROLLBACK_PLAN, ROWS, Check, Drilled, Known, row_of
-from runbook_model.releases.release import Release, ReleaseHistory, ServiceState
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Release, ServiceState
 from runbook_model.releases.rollback_time import time_of_rollback
 from runbook_model.reports import Outcome, Problem, Report
 from runbook_model.text.sentences import with_fix

@@ -7,7 +7,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.releases.capacity import Capacity
-from runbook_model.releases.release import ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
 from runbook_model.reports import Ending, Outcome, Problem, Report, Task
 from runbook_model.text.durations import format_duration
 from workflows.decisions.diagnosis import Diagnosis

@@ -7,7 +7,8 @@ from runbook_model.catalog.service_policies import Pool
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.releases.capacity import TaskChange
-from runbook_model.releases.release import Fence, Release, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Fence, Release
 from runbook_model.releases.shifting import Shifting
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskSize

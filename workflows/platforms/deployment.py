@@ -9,7 +9,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, ForceDeployment, MarkRelease
+from activities.ecs.changes import EcsChanges
+from activities.ecs.orders import Deployed, DeployRelease, ForceDeployment, MarkRelease
 from activities.ecs.waits import Waits
 from runbook_model.releases.release import ROLLING_BACK, Fence, Judgement, Mark, Release
 from runbook_model.releases.rollout import Awaited, Phase, Rollout

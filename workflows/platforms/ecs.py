@@ -24,7 +24,7 @@ from workflows.platforms.shifting import await_traffic
 from workflows.platforms.whole_deployment import follow, restart_whole
 
 if TYPE_CHECKING:
-    from activities.ecs.changes import Deployed
+    from activities.ecs.orders import Deployed
 
 
 class Ecs(Platform):

@@ -10,11 +10,13 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import Deployed, EcsChanges, StopDeployment
+from activities.ecs.changes import EcsChanges
 from activities.ecs.configuring import EcsConfiguration, PutSettingsBack
+from activities.ecs.orders import Deployed, StopDeployment
 from activities.ecs.pausing import ContinueDeployment, EcsPauses
 from activities.ecs.waits import Waits
-from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
+from runbook_model.releases.history import ReleaseHistory, ServiceDeployment
+from runbook_model.releases.release import ROLLING_BACK, Release
 from runbook_model.releases.rollout import Awaited, Phase, Rollout
 from runbook_model.releases.shifting import WaitingHook
 from runbook_model.reports import Outcome, Task, Undone, not_undone

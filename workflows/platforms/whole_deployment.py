@@ -19,7 +19,7 @@ from workflows.platforms.deployment import also_said, force_deployment, hand_ove
 from workflows.platforms.shifting import await_end, still_under_way, undo_shift
 
 if TYPE_CHECKING:
-    from activities.ecs.changes import Deployed
+    from activities.ecs.orders import Deployed
 
 
 async def restart_whole(run: Run, plan: RestartPlan) -> Deployed:

@@ -16,7 +16,7 @@ from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.database import AVAILABLE, DatabaseRead
 from runbook_model.measured.readings import Sample
 from runbook_model.plans import Plan
-from runbook_model.releases.release import ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
 from runbook_model.reports import Ending, Outcome, Task, Undone, Verdict
 from runbook_model.sizes import TaskSize
 from runbook_model.text.sentences import count_of

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import Deployed, EcsChanges, ForceDeployment
-from runbook_model.releases.release import Image, Judgement, Release, ReleaseHistory
+from activities.ecs.changes import EcsChanges
+from activities.ecs.orders import Deployed, ForceDeployment
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Image, Judgement, Release
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.plan import RollbackPlan

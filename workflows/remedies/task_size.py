@@ -9,10 +9,12 @@ from datetime import datetime
 from temporalio import workflow
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
+from activities.ecs.changes import EcsChanges
+from activities.ecs.orders import Deployed, DeployRelease
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
 from runbook_model.releases.capacity import TaskChange
-from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Release
 from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.sizes import SizeQuery, TaskSize

@@ -12,10 +12,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import Deployed
+from activities.ecs.orders import Deployed
 from activities.terraform.activities import TerraformActivities, TerraformApply
 from runbook_model.plans import PlannedCall
-from runbook_model.releases.release import Fence, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Fence
 from runbook_model.releases.terraform_plans import TerraformPlan, TerraformWish
 from runbook_model.reports import Outcome, Undone, not_undone
 from workflows.decisions.endings import cause_of

@@ -14,14 +14,8 @@ from temporalio.exceptions import ActivityError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.docker.activities import RestartService
-from activities.ecs.changes import (
-    DeployRelease,
-    ForceDeployment,
-    MarkRelease,
-    RegisterRelease,
-    StopDeployment,
-)
 from activities.ecs.configuring import PutSettingsBack
+from activities.ecs.orders import DeployRelease, ForceDeployment, MarkRelease, RegisterRelease, StopDeployment
 from activities.ecs.pausing import ContinueDeployment
 from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions
@@ -32,7 +26,8 @@ from runbook_model.measured.database import Instance
 from runbook_model.names import ids
 from runbook_model.releases.capacity import Capacity, TaskChange
 from runbook_model.releases.configuring import read_settings
-from runbook_model.releases.release import Judgement, Mark, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Judgement, Mark
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from tests.patience import PATIENCE
 

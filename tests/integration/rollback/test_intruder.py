@@ -22,7 +22,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from activities.authority.signers import read_signers
-from activities.ecs.changes import DeployRelease, RegisterRelease
+from activities.ecs.orders import DeployRelease, RegisterRelease
 from activities.ecs.task_sizes import RegisterSized
 from activities.registry import FENCED
 from activities.runtime.change_guard import MARKS

@@ -9,7 +9,8 @@ import pytest
 from runbook_model.catalog.service_policies import Database, Pool
 from runbook_model.errors import StalePlanError
 from runbook_model.releases.capacity import TaskChange
-from runbook_model.releases.release import Image, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Image
 from runbook_model.reports import Outcome
 from runbook_model.sizes import ContainerSize, TaskSize
 from tests.ecs_facts import a_deployment, a_release, a_service, task_definition

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.authority.signers import read_signers
-from activities.ecs.changes import DeployRelease
+from activities.ecs.orders import DeployRelease
 from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.errors import UnreachableError

@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.authority.signers import Signers
 from activities.authority.verify import judge
 from activities.ecs.activities import Explanation, ReleaseQuery, Releases
-from activities.ecs.changes import (
+from activities.ecs.orders import (
     Deployed,
     DeployRelease,
     ForceDeployment,
@@ -36,6 +36,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, Rejected, RunbookError, UnreachableError
 from runbook_model.incident.announcements import Notice
 from runbook_model.measured.readings import Observation, Observed, Quality, Reading, Sample
+from runbook_model.releases.history import OwnRollback, ReleaseHistory, ServiceDeployment
 from runbook_model.releases.release import (
     UNDER_WAY,
     Deployment,
@@ -43,10 +44,7 @@ from runbook_model.releases.release import (
     Image,
     Judgement,
     Mark,
-    OwnRollback,
     Release,
-    ReleaseHistory,
-    ServiceDeployment,
     ServiceState,
 )
 from runbook_model.releases.rollout import Awaited, Phase, Rollout

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from temporalio import activity
 
-from activities.ecs.changes import Deployed, DeployRelease, StopDeployment
+from activities.ecs.orders import Deployed, DeployRelease, StopDeployment
 from runbook_model.measured.readings import Quality
 from runbook_model.releases.rollout import Awaited, Rollout
 from tests.procedures.stage.outside import release

@@ -12,8 +12,8 @@ from itertools import count
 
 from temporalio import activity
 
-from activities.ecs.changes import Deployed, DeployRelease, StopDeployment
 from activities.ecs.configuring import PutBack, PutSettingsBack
+from activities.ecs.orders import Deployed, DeployRelease, StopDeployment
 from activities.ecs.pausing import Continued, ContinueDeployment
 from activities.ecs.shifting import read_shift, read_shifting
 from activities.ecs.waits import AwaitedDrift
@@ -22,7 +22,8 @@ from runbook_model.errors import DriftedError, EndedError
 from runbook_model.measured.revisions import RevisionsQuery, RevisionsRead
 from runbook_model.releases.arriving import judge_shift
 from runbook_model.releases.configuring import QuickSettings, fingerprint, read_settings
-from runbook_model.releases.release import OwnRollback, Release, ServiceDeployment, ServiceState
+from runbook_model.releases.history import OwnRollback, ServiceDeployment
+from runbook_model.releases.release import Release, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout
 from runbook_model.releases.shifting import Moment
 from sandbox.ecs.strategies.plan import plan_of

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.ecs.changes import Deployed, ForceDeployment
+from activities.ecs.orders import Deployed, ForceDeployment
 from runbook_model.measured.symptoms import ResourcesRead, TasksRead
 from tests.procedures.stage.shifting_outside import STRATEGIES, ShiftingOutside
 from tests.procedures.stage.sick import Sick

@@ -10,7 +10,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.authority.warrants import Standing, Warrants
-from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease
+from activities.ecs.orders import DeployRelease, ForceDeployment, MarkRelease
 from runbook_model import calls
 from runbook_model.authority.order import Authority
 from runbook_model.authority.shown import GateRequest, show

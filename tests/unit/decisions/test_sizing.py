@@ -8,7 +8,8 @@ from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.service_policies import Database, Pool, Scale, Terraform
 from runbook_model.measured.database import DatabaseRead, HeldConnections, Instance
 from runbook_model.releases.capacity import Capacity, TaskChange
-from runbook_model.releases.release import Image, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Image
 from runbook_model.releases.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import ContainerSize, TaskSize

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.ecs.changes import DeployRelease, EcsChanges
+from activities.ecs.changes import EcsChanges
 from activities.ecs.configuring import EcsConfiguration, PutSettingsBack
+from activities.ecs.orders import DeployRelease
 from activities.ecs.pausing import ContinueDeployment, EcsPauses
 from runbook_model.errors import DriftedError, PolicyError
 from runbook_model.releases.configuring import fingerprint, read_settings

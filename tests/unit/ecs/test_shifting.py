@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from botocore.stub import Stubber
 
-from activities.ecs.changes import EcsChanges, StopDeployment
+from activities.ecs.changes import EcsChanges
+from activities.ecs.orders import StopDeployment
 from activities.ecs.reading import read_service_deployment, read_service_state
 from activities.ecs.shifting import read_shifting
 from activities.ecs.traffic import read_traffic

@@ -21,7 +21,8 @@ from activities.measuring.sources import Sources
 from activities.runtime.fence import TRIES
 from runbook_model.errors import InputError, NotServingError, ThrottledError
 from runbook_model.measured.evidence import onset_of
-from runbook_model.releases.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
+from runbook_model.releases.history import ReleaseHistory, ServiceDeployment
+from runbook_model.releases.release import Release, ServiceState
 from tests.observing import NOW, PROMETHEUS, a_target, an_observation, at, client, seconds
 
 DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not allowed"}}, "Some")

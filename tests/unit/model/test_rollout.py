@@ -2,7 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model.releases.release import ROLLING_BACK, Deployment, OwnRollback, ServiceDeployment
+from runbook_model.releases.history import OwnRollback, ServiceDeployment
+from runbook_model.releases.release import ROLLING_BACK, Deployment
 from runbook_model.releases.rollout import Awaited, Phase, judge_rollout
 from tests.ecs_facts import (
     NOW,

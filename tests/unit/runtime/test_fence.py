@@ -8,14 +8,8 @@ import boto3
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.ecs.changes import (
-    DeployRelease,
-    EcsChanges,
-    ForceDeployment,
-    MarkRelease,
-    RegisterRelease,
-    StopDeployment,
-)
+from activities.ecs.changes import EcsChanges
+from activities.ecs.orders import DeployRelease, ForceDeployment, MarkRelease, RegisterRelease, StopDeployment
 from activities.ecs.reading import standing
 from activities.ecs.registering import CHANGE_TAG, NOT_REGISTERED
 from activities.runtime.fence import CONNECT_TIMEOUT, LANDS_WITHIN, READ_TIMEOUT, Standing, attempt_begins

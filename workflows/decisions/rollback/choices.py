@@ -7,7 +7,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.messages import FAST, SHIFTS, RollbackRequest
 from runbook_model.plans import DAY, Follow
 from runbook_model.releases.configuring import QuickSettings
-from runbook_model.releases.release import ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
 from runbook_model.reports import Problem
 from workflows.decisions.rollback.plan import RollbackPlan
 from workflows.decisions.rollback.shifting import followed

@@ -9,7 +9,8 @@ from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.releases.configuring import QuickSettings
-from runbook_model.releases.release import DIGEST_FROM, Fence, Judgement, Release, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import DIGEST_FROM, Fence, Judgement, Release
 from runbook_model.releases.shifting import Shifting
 from runbook_model.reports import Problem
 from runbook_model.text.sentences import did_you_mean

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runbook_model.catalog.target import Target
-from runbook_model.releases.release import Release, ReleaseHistory, ServiceState
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Release, ServiceState
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence

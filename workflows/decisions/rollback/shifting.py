@@ -13,7 +13,8 @@ from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.measured.revisions import RevisionsRead
 from runbook_model.plans import DAY, Follow, Plan
-from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
+from runbook_model.releases.history import ReleaseHistory, ServiceDeployment
+from runbook_model.releases.release import ROLLING_BACK, Release
 from runbook_model.releases.rollout import Rollout
 from runbook_model.releases.shifting import Shifting, WaitingHook
 from runbook_model.reports import Ending, Outcome, Problem, Verdict

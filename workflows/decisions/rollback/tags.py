@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from runbook_model.catalog.target import Target
-from runbook_model.releases.release import Image, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Image
 from workflows.decisions.rollback.plan import (
     RollbackPlan,
     plan_by,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
-from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Release
 from runbook_model.releases.terraform_plans import TerraformPlan
 from runbook_model.reports import Ending
 from workflows.decisions.rollback.plan import STAYS, RollbackPlan, plan_by, tag_was_moved

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.releases.capacity import TaskChange
-from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.history import ReleaseHistory
+from runbook_model.releases.release import Release
 from runbook_model.releases.terraform_plans import SENSITIVE, AttributeChange, EcsResource, TerraformPlan
 from runbook_model.reports import Ending
 from runbook_model.sizes import TaskSize

@@ -13,7 +13,7 @@ from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
 
 if TYPE_CHECKING:
     from runbook_model.catalog.target import Target
-    from runbook_model.releases.release import ReleaseHistory
+    from runbook_model.releases.history import ReleaseHistory
 
 
 class StopPlan(Plan):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import EcsChanges, StopDeployment
+from activities.ecs.changes import EcsChanges
+from activities.ecs.orders import StopDeployment
 from runbook_model.messages import ProcedureRequest
 from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Ending
