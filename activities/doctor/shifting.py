@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activities.doctor.looking import NotSetError, WrongError
-from activities.ecs.traffic import read_weights
+from activities.ecs.traffic import has_weights, read_weights
 from runbook_model.releases.shifting import SHIFTING
 from runbook_model.text.redaction import excerpt
 
@@ -58,7 +58,7 @@ def _wrong_weights(look: ServiceLook, service: ServiceTypeDef) -> Iterator[Wrong
         )["serviceRevisions"]
     for balancer in (item for revision in found for item in _balancers(revision)):
         rule, group = balancer.get("productionListenerRule", ""), balancer.get("targetGroupArn", "")
-        if ":listener-rule/" not in rule:  # listeners of Network Load Balancers have no weights
+        if not has_weights(rule):
             continue
         share = read_weights(look.clients, look.target, rule).get(group, 0.0)
         if share < 100:

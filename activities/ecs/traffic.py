@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runbook_model.catalog.target import Target
 from runbook_model.errors import RunbookError
 from runbook_model.releases.arriving import Traffic
+from runbook_model.releases.release import ServiceState
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
@@ -35,20 +36,38 @@ def read_traffic(clients: AwsClients, target: Target, revision: str, rules: tupl
     Returns:
         what could be read: a missing permission only means that the weights which ECS requested have to do.
     """
-    readable = [rule for rule in rules if ":listener-rule/" in rule]
-    if not readable:
+    if not any(map(has_weights, rules)):
         return Traffic(unread="its rules hold none that can be read")
     try:
         behind = read_behind(clients, target, [revision]).get(revision)
         groups = behind.groups if behind else ()
         if not groups:
             return Traffic(unread="ECS names no target group of the revision")
-        weights = [read_weights(clients, target, rule) for rule in readable]
+        weights = [read_weights(clients, target, rule) for rule in rules if has_weights(rule)]
         shares = [sum(found.get(group, 0.0) for group in groups) for found in weights if found]
         healthy = min(_healthy(clients, target, group) for group in groups)
     except RunbookError as error:
         return Traffic(unread=error.message)
     return Traffic(share=min(shares, default=None), healthy=healthy)
+
+
+def has_weights(rule: str) -> bool:
+    """Whether a rule, by its ARN, says where requests go; listeners of Network Load Balancers do not."""
+    return ":listener-rule/" in rule
+
+
+def read_serving(clients: AwsClients, target: Target, service: ServiceState) -> tuple[str, ...]:
+    """Name the target groups that get requests, by the weights of the rules; all where those cannot be read. Blocks.
+
+    Of the two groups of a service whose deployments shift traffic, one may hold tasks that no user reaches.
+    """
+    rules = service.shifting.rules if service.shifting else ()
+    try:
+        weights = [read_weights(clients, target, rule) for rule in rules if has_weights(rule)]
+    except RunbookError:
+        weights = []
+    serving = tuple(arn for arn in service.target_groups if any(found.get(arn) for found in weights))
+    return serving or service.target_groups
 
 
 def read_weights(clients: AwsClients, target: Target, rule: str) -> dict[str, float]:

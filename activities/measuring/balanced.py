@@ -17,6 +17,7 @@ from activities.cloudwatch.traffic import (
 )
 from activities.cloudwatch.utilization import read_statistics
 from activities.ecs.tasks import describe_service
+from activities.ecs.traffic import read_serving
 from activities.elb.groups import TargetHealth, describe_groups, describe_health
 from runbook_model.catalog.target import Target
 from runbook_model.errors import AccessDeniedError, InputError, OutsideError
@@ -118,7 +119,7 @@ class Balanced:
         )
 
     async def health(self) -> Reading:
-        """Ask for the health of the targets: all that are wanted must be healthy.
+        """Ask for the health of the targets that users reach: all that are wanted must be healthy.
 
         Where it may not be asked for, others decide, as where there is no target group.
 
@@ -159,8 +160,8 @@ class Balanced:
 
     def _health(self) -> tuple[int, list[TargetHealth]]:
         service = describe_service(self._aws, self._target)
-        health = [describe_health(self._aws, self._target, arn) for arn in service.target_groups]
-        return service.desired, health
+        serving = read_serving(self._aws, self._target, service)
+        return service.desired, [describe_health(self._aws, self._target, arn) for arn in serving]
 
     def _judge(self, best: TargetHealth, sick: int, desired: int) -> Reading:
         words = f"{best.healthy} of {count_of(desired, 'target')} healthy"

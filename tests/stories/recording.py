@@ -37,6 +37,7 @@ MASKS = tuple(
         (r"(service-revision/[\w-]+/[\w-]+/)\d+", r"\1<id>"),
         (r"\b(?!\d{12}\b)[0-9a-f]{12,64}\b", "<hex>"),
         (r"(?<=:\d/)[0-9a-f]{8}\b", "<task>"),
+        (r"(?<=; it ran for )\d[\d.smhd ]*", "<duration>"),
         # What is usual is known only once the sandbox has run for a while.
         (r"^Prometheus has no such series in the window$", "0"),
         (r" \(usual [^)]*\)", ""),

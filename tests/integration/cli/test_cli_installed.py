@@ -26,7 +26,7 @@ async def test_it_is_the_wheels_and_has_every_package_that_it_needs(installed, p
     assert "Start a local sandbox." in helped.out
     (packages,) = (program.parents[1] / "lib").glob("python*/site-packages")
     assert not (packages / "starter").is_symlink()
-    assert (packages / "starter" / "cli.py").is_file()
+    assert (packages / "starter" / "command_line.py").is_file()
 
 
 async def test_catalog_and_paper_runbook_need_no_temporal(installed):

@@ -21,6 +21,8 @@ from tests.aws_answers import HERE, Ecs, service
 from tests.observing import NOW, B, E, G, N, a_target, an_observation, at, client, seconds
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop/0123456789abcdef"
+OTHER_GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop-2/0123456789abcdef"
+RULE = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener-rule/app/shop/1/2/3"
 BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/front/fedcba9876543210"
 MINUTES = Verify(rate_window=timedelta(minutes=5))
 WINDOW = published(MINUTES, NOW)
@@ -222,14 +224,20 @@ class TestCrossChecks:
 class Aws:
     """The product's clients, whose ECS, ELB and CloudWatch give the answers of a test and refuse every other call."""
 
-    def __init__(self, *, groups=True, status="Complete", values=None, desired=2):
+    def __init__(self, *, groups=True, pair=False, status="Complete", values=None, desired=2):
         self.ecs = Ecs()
         self.clients = self.ecs.clients
         self.elb, self.cloudwatch = Stubber(self.clients.elb(HERE)), Stubber(self.clients.cloudwatch(HERE))
         balancers = (
             [{"targetGroupArn": GROUP, "containerName": "app", "containerPort": 8080}] if groups else []
         )
-        found = service(loadBalancers=balancers, desiredCount=desired)
+        shifting = {"deploymentConfiguration": {"strategy": "BLUE_GREEN"}} if pair else {}
+        if pair:
+            balancers[0]["advancedConfiguration"] = {
+                "alternateTargetGroupArn": OTHER_GROUP,
+                "productionListenerRule": RULE,
+            }
+        found = service(loadBalancers=balancers, desiredCount=desired, **shifting)
         self.ecs.answers("describe_services", {"services": [found]})
         if groups:
             about = [{"TargetGroupArn": GROUP, "LoadBalancerArns": [BALANCER]}]
@@ -374,6 +382,43 @@ class TestHealth:
         found = await self.health(["healthy", "healthy"], target=a_target(), answer=unreachable)
         assert found.quality is G
         assert "2 of 2 targets healthy: could not reach" in found.detail
+
+
+class TestHealthWhileTwoReleasesRun:
+    """The bad release's tasks stand by, unhealthy, in the bake time of the deployment that replaced it."""
+
+    async def health(self, rules):
+        aws = Aws(pair=True)
+        aws.elb = Stubber(aws.clients.elb(HERE))
+        rules(aws.elb)
+        states = {GROUP: ["unhealthy", "unhealthy"], OTHER_GROUP: ["healthy", "healthy"]}
+        asked = [OTHER_GROUP] if rules is all_to_the_other else [GROUP, OTHER_GROUP]
+        for arn in asked:
+            health = [{"TargetHealth": {"State": state}} for state in states[arn]]
+            aws.elb.add_response(
+                "describe_target_health", {"TargetHealthDescriptions": health}, {"TargetGroupArn": arn}
+            )
+        with aws.ecs.stub, aws.elb:
+            look = an_observation(target=a_target(**ALONE))
+            return await Instruments(Sources(aws.clients, None, None)).health(look, NOW)
+
+    async def test_those_count_that_users_reach(self):
+        found = await self.health(all_to_the_other)
+        assert (found.quality, found.detail) == (G, "2 of 2 targets healthy")
+
+    async def test_all_count_where_the_weights_may_not_be_read(self):
+        found = await self.health(refused_rules)
+        assert (found.quality, found.detail) == (B, "2 of 2 targets healthy, 2 unhealthy")
+
+
+def all_to_the_other(elb):
+    weights = [{"TargetGroupArn": GROUP, "Weight": 0}, {"TargetGroupArn": OTHER_GROUP, "Weight": 100}]
+    actions = [{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}]
+    elb.add_response("describe_rules", {"Rules": [{"Actions": actions}]}, {"RuleArns": [RULE]})
+
+
+def refused_rules(elb):
+    elb.add_client_error("describe_rules", "AccessDenied", "not allowed", 403)
 
 
 class TestDoctor:
