@@ -170,7 +170,8 @@ def answer_together(coming: Figures, old: Figures, window: Published) -> bool:
 
 def _bad(found: Figures, window: Published, refused: float, requests: float) -> str:
     """Say what is bad whatever share of the requests failed."""
-    sick = [values[-1] for group in found.groups if (values := window.holds(group.unhealthy)) and values[-1]]
+    reached = _reached(found, window)
+    sick = [values[-1] for group in reached if (values := window.holds(group.unhealthy)) and values[-1]]
     if sick:
         return f"{count_of(round(sum(sick)), 'target')} unhealthy"
     if requests and refused / requests > FEW_REFUSED:
@@ -188,8 +189,18 @@ def _unsure(found: Figures, window: Published, desired: int) -> str:
 
 def _healthy(found: Figures, window: Published) -> int | None:
     """Return how many targets were healthy in the newest period, of several groups in the best; None where nothing says it."""
-    known = [values[-1] for group in found.groups if (values := window.holds(group.healthy))]
+    known = [values[-1] for group in _reached(found, window) if (values := window.holds(group.healthy))]
     return round(max(known)) if known else None
+
+
+def _reached(found: Figures, window: Published) -> tuple[GroupFigures, ...]:
+    """Return the groups that got requests or refused them, all where none did: one of a pair may stand by."""
+    asked = (
+        group
+        for group in found.groups
+        if sum(window.holds(group.requests)) or sum(window.holds(group.refused))
+    )
+    return tuple(asked) or found.groups
 
 
 class NameFigures(Fact):

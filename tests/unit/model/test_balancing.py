@@ -387,6 +387,25 @@ class TestHealth:
 class TestHealthWhileTwoReleasesRun:
     """The bad release's tasks stand by, unhealthy, in the bake time of the deployment that replaced it."""
 
+    @pytest.mark.parametrize(
+        ("sick", "quality", "said"),
+        [
+            (figures(requests=(0,) * 5, healthy=(0,) * 5, unhealthy=(2,) * 5), G, ""),
+            (figures(requests=(), healthy=(0,) * 5, unhealthy=(2,) * 5), G, ""),
+            (figures(requests=(1,) * 5, healthy=(0,) * 5, unhealthy=(2,) * 5), B, ", 2 targets unhealthy"),
+            (
+                figures(requests=(), refused=(1,), healthy=(0,), unhealthy=(2,) * 5),
+                B,
+                ", 2 targets unhealthy",
+            ),
+        ],
+        ids=["no requests", "none published", "some requests", "refused connections"],
+    )
+    def test_figures_count_of_the_groups_that_get_requests(self, sick, quality, said):
+        found = judged(Figures(groups=(*figures().groups, *sick.groups)))
+        assert found.quality is quality
+        assert f"requests failed (limit 10 %){said}, from" in found.detail
+
     async def health(self, rules):
         aws = Aws(pair=True)
         aws.elb = Stubber(aws.clients.elb(HERE))
