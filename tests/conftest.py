@@ -13,6 +13,7 @@ GROUP = re.compile(r"(?<=\])@[^\]]*\]?$|(?<=\w)@[\w./-]+$")
 TIME_LIMIT = pytest.StashKey()
 LONGEST_FIRST = (
     "crash-child",
+    "crash-shifting",
     "crash",
     "stories",
     "terraform-aws",

@@ -15,7 +15,7 @@ CASES = {
 
 
 @pytest.mark.rare
-@pytest.mark.xdist_group("crash-child")
+@pytest.mark.xdist_group("crash-shifting")
 @pytest.mark.timeout(3600 if ALL else 900)
 @pytest.mark.parametrize("case", CASES)
 async def test_a_killed_worker_changes_neither_what_is_done_to_shifted_traffic_nor_how_it_ends(lanes, case):
