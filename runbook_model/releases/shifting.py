@@ -139,12 +139,10 @@ class Shifting(Fact):
         if self.alarms:
             yield f"Alarms that end it: {', '.join(self.alarms)}; one that fires already when it begins is ignored by ECS."
         hooks = self.called_take if continued else self.hooks_take
-        more = (
-            f", and up to {format_duration(hooks)} of hooks"
-            if hooks or (self.hooks and not continued)
-            else ""
-        )
-        yield f"At the longest it takes {format_duration(self.waits)} of waits{more}, and the time that tasks need to start."
+        parts = [f"{format_duration(self.waits)} of waits"] if self.waits else []
+        if hooks or (self.hooks and not continued):
+            parts.append(f"up to {format_duration(hooks)} of hooks")
+        yield f"At the longest it takes {', '.join([*parts, 'and ' * bool(parts) + 'the time that tasks need to start'])}."
 
     def _hooks_at(self, stage: str) -> timedelta:
         return timedelta(minutes=max(hook.minutes for hook in self.hooks if stage in hook.stages))

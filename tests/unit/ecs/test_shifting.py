@@ -134,7 +134,7 @@ class TestSettings:
                 "(aws ecs continue-service-deployment); this run does not."
             ),
             "Alarms that end it: errors; one that fires already when it begins is ignored by ECS.",
-            "At the longest it takes 20m of waits, and up to 1h of hooks, and the time that tasks need to start.",
+            "At the longest it takes 20m of waits, up to 1h of hooks, and the time that tasks need to start.",
         ]
 
     def test_are_those_of_the_service_with_the_rules_that_hold_its_weights(self):
