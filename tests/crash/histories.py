@@ -69,22 +69,31 @@ def part_of(events):
 def change_is_under_way(events):
     """Whether the events end while a change that was started is not known to be done."""
     started = {event.event_id for event in events if activity_of(event) in CHANGING}
-    ended = {
+    return bool(started - ended_activities(events))
+
+
+def ended_activities(events):
+    """The events by which activities were scheduled that have ended since."""
+    return {
         getattr(event, ACTIVITY_ENDS[event.event_type]).scheduled_event_id
         for event in events
         if event.event_type in ACTIVITY_ENDS
     }
-    return bool(started - ended)
 
 
 async def holder(handle, events, pids):
-    """The worker that a run stands or falls with now: who has its activity, else who had its last workflow task."""
-    waits = activity_of(events[-1])
+    """The worker that a run stands or falls with now: who has its activity, else who had its last workflow task.
+
+    The activity may have ended meanwhile; then it is who had the last workflow task.
+    """
+    scheduled, waits = events[-1].event_id, activity_of(events[-1])
     if waits in WAITS:
         async with asyncio.timeout(PATIENCE):
-            while not (pid := await worker_of(handle, waits)):
+            while scheduled not in ended_activities(events):
+                if pid := await worker_of(handle, waits):
+                    return pid
                 await asyncio.sleep(0.005)
-        return pid
+                events = list((await handle.fetch_history()).events)
     names = [event.workflow_task_started_event_attributes.identity for event in events]
     found = [pid for name in names if (pid := pid_of(name)) in pids]
     return found[-1] if found else pids[0]
